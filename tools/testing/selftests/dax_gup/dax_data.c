@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Data that knows its place, DAX files, and the drive on the other side. */
+#include "dax_test.h"
+
+static uint64_t mix(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+	return x ^ (x >> 31);
+}
+
+uint64_t dax_random(uint64_t *state)
+{
+	return mix((*state)++);
+}
+
+/* The eight bytes of the stream at @off, which need not be aligned. */
+static uint64_t word(uint64_t off, uint64_t seed)
+{
+	unsigned int shift = off % 8 * 8;
+	uint64_t w = mix(seed ^ off / 8) >> shift;
+
+	return shift ? w | mix(seed ^ (off / 8 + 1)) << (64 - shift) : w;
+}
+
+void dax_fill(void *buf, size_t len, uint64_t off, uint64_t seed)
+{
+	size_t i;
+
+	for (i = 0; i < len; i += 8) {
+		uint64_t w = word(off + i, seed);
+
+		memcpy((char *)buf + i, &w, len - i < 8 ? len - i : 8);
+	}
+}
+
+/* Returns how many bytes differ, and in @first which is the first of them. */
+size_t dax_diff(const void *buf, size_t len, uint64_t off, uint64_t seed,
+		size_t *first)
+{
+	size_t i, j, bad = 0;
+
+	for (i = 0; i < len; i += 8) {
+		size_t n = len - i < 8 ? len - i : 8;
+		uint64_t w = word(off + i, seed);
+
+		if (!memcmp((const char *)buf + i, &w, n))
+			continue;
+		for (j = 0; j < n; j++)
+			if (((const char *)buf)[i + j] != ((char *)&w)[j] &&
+			    !bad++)
+				*first = i + j;
+	}
+	return bad;
+}
+
+void dax_expect(const void *buf, size_t len, uint64_t off, uint64_t seed,
+		const char *what)
+{
+	size_t first = 0, bad = dax_diff(buf, len, off, seed, &first);
+
+	if (bad)
+		dax_fail("%s: %zu of %zu bytes wrong, first at %zu (seed %#llx)",
+			 what, bad, len, first, (unsigned long long)seed);
+}
+
+void dax_expect_zero(const void *buf, size_t len, const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (((const char *)buf)[i])
+			dax_fail("%s: byte %zu of %zu is not zero", what, i, len);
+}
+
+void dax_path(char *path, size_t size, const char *name)
+{
+	snprintf(path, size, "%s/%s", opt.dir, name);
+}
+
+int dax_open(const char *name, size_t len, enum dax_layout layout)
+{
+	char path[256], *buf;
+	size_t at, chunk = len < MB ? len : MB;
+	int fd;
+
+	dax_path(path, sizeof(path), name);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	dax_must(fd >= 0, "open %s", path);
+	if (layout == DAX_HOLE)
+		dax_must(!ftruncate(fd, len), "ftruncate %s", path);
+	if (layout == DAX_UNWRITTEN)
+		dax_must(!fallocate(fd, 0, 0, len), "fallocate %s", path);
+	if (layout != DAX_WRITTEN)
+		return fd;
+	buf = dax_anon(chunk);
+	for (at = 0; at < len; at += chunk) {
+		size_t n = len - at < chunk ? len - at : chunk;
+
+		dax_fill(buf, n, at, opt.seed);
+		dax_must(pwrite(fd, buf, n, at) == (ssize_t)n, "pwrite %s", path);
+	}
+	munmap(buf, chunk);
+	return fd;
+}
+
+void *dax_mmap(int fd, size_t len, int prot, int flags)
+{
+	void *p = mmap(NULL, len, prot, flags, fd, 0);
+
+	dax_must(p != MAP_FAILED, "mmap of %zu bytes", len);
+	return p;
+}
+
+struct dax_map dax_new(const char *name, size_t len, enum dax_layout layout)
+{
+	struct dax_map m = { .len = len };
+
+	dax_path(m.path, sizeof(m.path), name);
+	m.fd = dax_open(name, len, layout);
+	m.p = dax_mmap(m.fd, len, PROT_READ | PROT_WRITE, MAP_SHARED);
+	return m;
+}
+
+/* What read(2) sees, beside what the mapping shows. */
+void dax_expect_file(int fd, off_t at, size_t len, uint64_t off, uint64_t seed,
+		     const char *what)
+{
+	char *buf = dax_anon(len);
+	ssize_t n = pread(fd, buf, len, at);
+
+	dax_must(n >= 0, "%s: pread", what);
+	if ((size_t)n != len)
+		dax_fail("%s: pread gave %zd of %zu bytes", what, n, len);
+	dax_expect(buf, len, off, seed, what);
+	munmap(buf, len);
+}
+
+int dax_drive(void)
+{
+	struct statx sx;
+	int fd;
+
+	if (!opt.drive)
+		dax_skip("no drive given");
+	fd = open(opt.drive, O_RDWR | O_DIRECT);
+	dax_must(fd >= 0, "open %s with O_DIRECT", opt.drive);
+	dax_must(!statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_DIOALIGN, &sx),
+		 "statx %s", opt.drive);
+	if (!S_ISBLK(sx.stx_mode) && !sx.stx_dio_mem_align)
+		dax_fail("%s takes O_DIRECT but does not do it: name a block device",
+			 opt.drive);
+	return fd;
+}
+
+void *dax_anon(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	dax_must(p != MAP_FAILED, "mmap of %zu bytes of memory", len);
+	return p;
+}
+
+void dax_drive_fill(int drive, off_t at, size_t len, uint64_t seed)
+{
+	char *buf = dax_anon(len);
+
+	dax_fill(buf, len, at, seed);
+	dax_must(pwrite(drive, buf, len, at) == (ssize_t)len, "fill the drive");
+	munmap(buf, len);
+}
+
+void dax_drive_expect(int drive, off_t at, size_t len, uint64_t off,
+		      uint64_t seed, const char *what)
+{
+	char *buf = dax_anon(len);
+
+	dax_must(pread(drive, buf, len, at) == (ssize_t)len, "read the drive");
+	dax_expect(buf, len, off, seed, what);
+	munmap(buf, len);
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * DMA, stores, munmap, truncate and punch on one file at once, while a second
+ * file takes the blocks that the first one loses. All data is stamped with its
+ * offset, so every byte of the first file is zero or right, and the second
+ * file, which nobody else may touch, is always right.
+ */
+#include <pthread.h>
+#include <linux/falloc.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "dax_test.h"
+
+#define LEN	(2 * MB)
+#define UNIT	(16 * KB)
+#define DATA	(opt.seed + 1)
+
+static struct dax_map m;
+static int drive, ballast;
+static atomic_bool over;
+static atomic_ulong reads, faults, changes, maps, victims, stores;
+
+static size_t choose(uint64_t *state, size_t nr)
+{
+	return dax_random(state) % nr;
+}
+
+static void count_result(ssize_t n, const char *what)
+{
+	if (n == (ssize_t)UNIT)
+		atomic_fetch_add(&reads, 1);
+	else if (n >= 0 || errno == EFAULT)	/* the end of the file was there */
+		atomic_fetch_add(&faults, 1);
+	else
+		dax_fail_errno("%s", what);
+}
+
+static void *reader(void *arg)
+{
+	uint64_t state = opt.seed ^ (uintptr_t)arg << 32;
+
+	while (!over) {
+		size_t at = choose(&state, LEN / UNIT) * UNIT;
+
+		count_result(pread(drive, m.p + at, UNIT, at), "read");
+	}
+	return NULL;
+}
+
+/* The drive's second half takes whatever the mapping holds. */
+static void *writer(void *arg)
+{
+	uint64_t state = opt.seed ^ (uintptr_t)arg << 32;
+
+	while (!over) {
+		size_t at = choose(&state, LEN / UNIT) * UNIT;
+
+		count_result(pwrite(drive, m.p + at, UNIT, LEN + at), "write");
+	}
+	return NULL;
+}
+
+static _Thread_local sigjmp_buf no_page;
+
+static void fault(int sig)
+{
+	(void)sig;
+	siglongjmp(no_page, 1);
+}
+
+/* Plain stores, which go through the TLB and know of no reference. */
+static void *storer(void *arg)
+{
+	uint64_t state = opt.seed ^ (uintptr_t)arg << 32;
+	char unit[512];
+
+	while (!over) {
+		volatile size_t at = choose(&state, LEN / sizeof(unit)) * sizeof(unit);
+
+		dax_fill(unit, sizeof(unit), at, DATA);
+		if (!sigsetjmp(no_page, 1)) {
+			memcpy(m.p + at, unit, sizeof(unit));
+			atomic_fetch_add(&stores, 1);
+		} else {
+			atomic_fetch_add(&faults, 1);
+		}
+	}
+	return NULL;
+}
+
+static void *changer(void *arg)
+{
+	uint64_t state = opt.seed ^ (uintptr_t)arg << 32;
+	int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+
+	while (!over) {
+		size_t at = choose(&state, LEN / PAGE) * PAGE;
+
+		if (choose(&state, 2)) {
+			dax_must(!ftruncate(m.fd, at), "ftruncate");
+			dax_must(!ftruncate(m.fd, LEN), "ftruncate");
+		} else {
+			dax_must(!fallocate(m.fd, mode, at, 64 * KB), "punch hole");
+		}
+		atomic_fetch_add(&changes, 1);
+	}
+	return NULL;
+}
+
+static void *mapper(void *arg)
+{
+	uint64_t state = opt.seed ^ (uintptr_t)arg << 32;
+
+	while (!over) {
+		size_t at = choose(&state, LEN / PAGE) * PAGE;
+		size_t len = (1 + choose(&state, (LEN - at) / PAGE)) * PAGE;
+		int flags = MAP_FIXED | MAP_NORESERVE;
+		void *p = mmap(m.p + at, len, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+
+		dax_must(p != MAP_FAILED, "mmap of nothing");
+		p = mmap(m.p + at, len, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | flags, m.fd, at);
+		dax_must(p != MAP_FAILED, "mmap of the file");
+		atomic_fetch_add(&maps, 1);
+	}
+	return NULL;
+}
+
+/* Takes free blocks, writes them, and finds them as they were. */
+static void *victim(void *arg)
+{
+	uint64_t state = opt.seed ^ (uintptr_t)arg << 32, seed;
+	char path[256], *buf = malloc(256 * KB);
+	size_t at, len;
+	int fd;
+
+	dax_path(path, sizeof(path), "victim");
+	while (!over) {
+		seed = dax_random(&state);
+		fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+		dax_must(fd >= 0, "open %s", path);
+		for (len = 0; len < LEN && !over; len += 256 * KB) {
+			dax_fill(buf, 256 * KB, len, seed);
+			if (pwrite(fd, buf, 256 * KB, len) != (ssize_t)(256 * KB))
+				break;	/* no space: good */
+		}
+		for (at = 0; at < len; at += 256 * KB)
+			dax_expect_file(fd, at, 256 * KB, at, seed, "victim");
+		dax_must(!unlink(path) && !close(fd), "unlink");
+		dax_must(!syncfs(ballast), "syncfs");
+		atomic_fetch_add(&victims, 1);
+	}
+	free(buf);
+	return NULL;
+}
+
+/* Leave little free, so that blocks have a new owner soon. */
+static void leave(size_t left)
+{
+	size_t chunk = 128 * MB;
+	off_t end = 0;
+
+	ballast = dax_open("ballast", 0, DAX_HOLE);
+	while (chunk >= 4 * KB) {
+		if (!fallocate(ballast, 0, end, chunk))
+			end += chunk;
+		else
+			chunk /= 2;
+	}
+	if (end < (off_t)left)
+		dax_skip("the file system is too small");
+	dax_must(!ftruncate(ballast, end - left), "ftruncate");
+	dax_must(!syncfs(ballast), "syncfs");
+}
+
+static void verify(void)
+{
+	char *buf = dax_anon(LEN);
+	size_t at, first;
+
+	dax_must(pread(m.fd, buf, LEN, 0) == (ssize_t)LEN, "pread");
+	for (at = 0; at < LEN; at += 512) {
+		if (dax_diff(buf + at, 512, at, DATA, &first))
+			dax_expect_zero(buf + at, 512, "neither data nor zero");
+	}
+}
+
+typedef void *(*thread_fn)(void *);
+
+static void race(const thread_fn *fn, size_t nr)
+{
+	struct timespec time = { .tv_sec = opt.seconds };
+	pthread_t thread[8];
+	uintptr_t i;
+
+	drive = dax_drive();
+	dax_drive_fill(drive, 0, LEN, DATA);
+	m = dax_new("race", LEN, DAX_HOLE);
+	leave(6 * MB);
+	signal(SIGBUS, fault);
+	signal(SIGSEGV, fault);
+	for (i = 0; i < nr; i++) {
+		errno = pthread_create(&thread[i], NULL, fn[i], (void *)(i + 1));
+		dax_must(!errno, "pthread_create");
+	}
+	nanosleep(&time, NULL);
+	over = true;
+	for (i = 0; i < nr; i++)
+		pthread_join(thread[i], NULL);
+	verify();
+	dax_note("transfers %lu, faults %lu, stores %lu, changes %lu, maps %lu, victims %lu",
+		 reads, faults, stores, changes, maps, victims);
+	if (!changes || !victims || reads + stores == 0)
+		dax_fail("a thread never got to work: give it more seconds (-n)");
+}
+
+#define RACE(...) do {							\
+		static const thread_fn fn[] = { __VA_ARGS__ };		\
+		race(fn, ARRAY_SIZE(fn));				\
+	} while (0)
+
+static void dma_truncate(void) { RACE(reader, reader, writer, changer, victim); }
+static void dma_all(void) { RACE(reader, reader, changer, mapper, victim); }
+static void store_all(void) { RACE(storer, changer, mapper, victim); }
+
+static const struct dax_test tests[] = {
+	{ "gup: O_DIRECT against truncate and punch", dma_truncate },
+	{ "gup: O_DIRECT against truncate, punch, munmap and mmap", dma_all },
+	{ "dax: stores against truncate, punch, munmap and mmap", store_all },
+};
+
+int main(int argc, char **argv)
+{
+	return dax_main(argc, argv, tests, ARRAY_SIZE(tests));
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The runner: one process, one directory and one KTAP line for each test. */
+#include <getopt.h>
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <time.h>
+
+#include "dax_test.h"
+#include "../kselftest.h"
+
+#define TIMEOUT	120	/* seconds for one test; most need one */
+
+struct dax_opt opt = { .seconds = 5 };
+
+/* Where a test, with all its processes, leaves its reason. */
+static struct { char why[512]; } *shared;
+static char dir[200];
+
+static void say(const char *fmt, va_list ap, int err)
+{
+	int n = vsnprintf(shared->why, sizeof(shared->why), fmt, ap);
+
+	if (err && n >= 0 && n < (int)sizeof(shared->why))
+		snprintf(shared->why + n, sizeof(shared->why) - n, ": %s",
+			 strerrorname_np(err) ?: "unknown error");
+}
+
+void dax_fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap, 0);
+	va_end(ap);
+	_exit(KSFT_FAIL);
+}
+
+void dax_fail_errno(const char *fmt, ...)
+{
+	int err = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap, err);
+	va_end(ap);
+	_exit(KSFT_FAIL);
+}
+
+void dax_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap, 0);
+	va_end(ap);
+	_exit(KSFT_SKIP);
+}
+
+void dax_note(const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	ksft_print_msg("%s\n", line);
+	fflush(stdout);
+}
+
+pid_t dax_fork(void)
+{
+	pid_t pid = fork();
+
+	dax_must(pid >= 0, "fork");
+	return pid;
+}
+
+void dax_reap(pid_t pid, const char *who)
+{
+	int status;
+
+	dax_must(waitpid(pid, &status, 0) == pid, "waitpid");
+	if (WIFSIGNALED(status))
+		dax_fail("%s died of signal %d", who, WTERMSIG(status));
+	if (WEXITSTATUS(status))
+		_exit(WEXITSTATUS(status));	/* its reason stands already */
+}
+
+/* Returns when @pid sleeps in the kernel, or is a zombie. */
+void dax_wait_asleep(pid_t pid, const char *who)
+{
+	struct timespec tick = { .tv_nsec = 1000000 };
+	char path[64], state = '?';
+	int same = 0, tries;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	for (tries = 0; tries < 20000 && same < 20; tries++) {
+		FILE *f = fopen(path, "r");
+
+		dax_must(f, "%s: %s", who, path);
+		if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+			state = '?';
+		fclose(f);
+		same = strchr("SDZ", state) ? same + 1 : 0;
+		nanosleep(&tick, NULL);
+	}
+	if (same < 20)
+		dax_fail("%s never went to sleep: state %c", who, state);
+}
+
+static void remove_dir(void)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
+	rmdir(dir);
+}
+
+/* Returns the wait status, or -1 if the test had to be given up. */
+static int run_child(const struct dax_test *test)
+{
+	sigset_t chld;
+	struct timespec limit = { .tv_sec = TIMEOUT + 2 * opt.seconds };
+	int status = -1;
+	pid_t pid;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		sigprocmask(SIG_UNBLOCK, &chld, NULL);
+		setpgid(0, 0);
+		test->run();
+		fflush(stdout);
+		_exit(KSFT_PASS);
+	}
+	setpgid(pid, pid);
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		if (sigtimedwait(&chld, NULL, &limit) < 0 && errno == EAGAIN) {
+			kill(-pid, SIGKILL);
+			return -1;
+		}
+	}
+	kill(-pid, SIGKILL);
+	return status;
+}
+
+static void run_test(const struct dax_test *test)
+{
+	int status;
+
+	shared->why[0] = 0;
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		ksft_exit_fail_perror(dir);
+	status = run_child(test);
+	remove_dir();
+	if (status == -1)
+		ksft_print_msg("no end after %u seconds: see the guest's log for a blocked task\n",
+			       TIMEOUT + 2 * opt.seconds);
+	else if (WIFSIGNALED(status))
+		ksft_print_msg("died of signal %d\n", WTERMSIG(status));
+	if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP) {
+		ksft_test_result_skip("%s: %s\n", test->name, shared->why);
+	} else {
+		if (status && shared->why[0])
+			ksft_print_msg("why: %s\n", shared->why);
+		ksft_test_result(status == 0, "%s\n", test->name);
+	}
+	fflush(stdout);
+}
+
+static bool is_dax(const char *path)
+{
+	struct statx sx;
+	int fd = open(path, O_RDWR | O_TMPFILE, 0600);
+	bool yes = fd >= 0 && !statx(fd, "", AT_EMPTY_PATH, 0, &sx) &&
+		   (sx.stx_attributes & STATX_ATTR_DAX);
+
+	if (fd >= 0)
+		close(fd);
+	return yes;
+}
+
+/* Of a pair of tests, one that wants pins and one that wants none, -r chooses. */
+static bool chosen(const struct dax_test *test, const char *words)
+{
+	if (!strncmp(test->name, opt.refused ? "longterm:" : "refused:", 8))
+		return false;
+	return strstr(test->name, words);
+}
+
+static void usage(const char *prog)
+{
+	fprintf(stderr,
+		"usage: %s [-t WORDS] [-n SECONDS] [-s SEED] [-r] [-p] DIR [DRIVE]\n"
+		"DIR is on a DAX file system, DRIVE is a block device or a file that takes\n"
+		"O_DIRECT; its contents are lost.\n"
+		"  -t  only tests whose name contains WORDS\n"
+		"  -n  how long a stress test runs\n"
+		"  -s  the seed of the data and of every choice\n"
+		"  -r  long-term pins must be refused with EOPNOTSUPP\n"
+		"  -p  the pmem below DIR has no struct pages\n", prog);
+	exit(KSFT_FAIL);
+}
+
+int dax_main(int argc, char **argv, const struct dax_test *tests, size_t nr)
+{
+	const char *words = "";
+	unsigned int plan = 0;
+	size_t i;
+	int c;
+
+	opt.seed = (uint64_t)time(NULL) << 16 ^ getpid();
+	while ((c = getopt(argc, argv, "t:n:s:rp")) != -1) {
+		switch (c) {
+		case 't': words = optarg; break;
+		case 'n': opt.seconds = strtoul(optarg, NULL, 0); break;
+		case 's': opt.seed = strtoull(optarg, NULL, 0); break;
+		case 'r': opt.refused = true; break;
+		case 'p': opt.pageless = true; break;
+		default: usage(argv[0]);
+		}
+	}
+	if (optind == argc || argc > optind + 2)
+		usage(argv[0]);
+	opt.drive = argv[optind + 1];
+	snprintf(dir, sizeof(dir), "%s/%s.%d", argv[optind],
+		 program_invocation_short_name, getpid());
+	opt.dir = dir;
+
+	ksft_print_header();
+	if (!is_dax(argv[optind]))
+		ksft_exit_skip("%s is not on a DAX file system: mount one with -o dax\n",
+			       argv[optind]);
+	for (i = 0; i < nr; i++)
+		plan += chosen(&tests[i], words);
+	ksft_set_plan(plan);
+	ksft_print_msg("seed %#llx\n", (unsigned long long)opt.seed);
+	fflush(stdout);
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		ksft_exit_fail_perror("mmap");
+	for (i = 0; i < nr; i++)
+		if (chosen(&tests[i], words))
+			run_test(&tests[i]);
+	ksft_finished();
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the DAX tests share: a runner that gives each test a process of its own,
+ * data that says where it belongs, and files that are mapped by DAX.
+ *
+ * A test is a function that returns when all is well. Any other end is a call
+ * of dax_fail(), dax_fail_errno() or dax_skip(), from any process or thread of
+ * the test; none of them returns. What a test leaves behind (descriptors,
+ * mappings, children, files) goes with its process and its directory.
+ *
+ * The word before the colon in a test's name says what the kernel must be able
+ * to do for it:
+ *	gup:		pin or get a page of a DAX mapping
+ *	break:		keep blocks of an unmapped file from under DMA
+ *	longterm:	pin a page of a DAX mapping for as long as one likes
+ *	refused:	the same, while the kernel refuses: only with -r
+ *	device:		make a driver that is unbound wait for its pages
+ *	dax:		nothing beyond DAX itself
+ */
+#ifndef DAX_TEST_H
+#define DAX_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define KB		1024UL
+#define MB		(1024UL * KB)
+#define PAGE		4096UL
+
+struct dax_test {
+	const char *name;
+	void (*run)(void);
+};
+
+struct dax_opt {
+	const char *dir;	/* of this test, on a DAX file system */
+	const char *drive;	/* takes O_DIRECT, is not DAX */
+	bool refused;		/* long-term pins must say EOPNOTSUPP */
+	bool pageless;		/* the pmem has no struct pages */
+	unsigned int seconds;	/* for tests that repeat until time is up */
+	uint64_t seed;
+};
+
+extern struct dax_opt opt;
+
+int dax_main(int argc, char **argv, const struct dax_test *tests, size_t nr);
+
+void dax_fail(const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
+void dax_fail_errno(const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
+void dax_skip(const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
+void dax_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Fail with the errno of @cond's call when @cond does not hold. */
+#define dax_must(cond, ...)				\
+	do {						\
+		if (!(cond))				\
+			dax_fail_errno(__VA_ARGS__);	\
+	} while (0)
+
+/* Children of a test: fork, wait until one sleeps in a call, take its result. */
+pid_t dax_fork(void);
+void dax_reap(pid_t pid, const char *who);
+void dax_wait_asleep(pid_t pid, const char *who);
+
+/* The byte at offset @off of the stream @seed is always the same. */
+void dax_fill(void *buf, size_t len, uint64_t off, uint64_t seed);
+size_t dax_diff(const void *buf, size_t len, uint64_t off, uint64_t seed,
+		size_t *first);
+void dax_expect(const void *buf, size_t len, uint64_t off, uint64_t seed,
+		const char *what);
+void dax_expect_zero(const void *buf, size_t len, const char *what);
+uint64_t dax_random(uint64_t *state);
+
+enum dax_layout {
+	DAX_HOLE,		/* no block */
+	DAX_UNWRITTEN,		/* blocks that read as zero */
+	DAX_WRITTEN,		/* blocks that hold stream opt.seed */
+};
+
+struct dax_map {
+	int fd;
+	size_t len;
+	unsigned char *p;
+	char path[256];
+};
+
+void dax_path(char *path, size_t size, const char *name);
+int dax_open(const char *name, size_t len, enum dax_layout layout);
+void *dax_mmap(int fd, size_t len, int prot, int flags);
+struct dax_map dax_new(const char *name, size_t len, enum dax_layout layout);
+void dax_expect_file(int fd, off_t at, size_t len, uint64_t off, uint64_t seed,
+		     const char *what);
+
+/* A drive for the other side of the DMA, and memory that it may always use. */
+int dax_drive(void);
+void *dax_anon(size_t len);
+void dax_drive_fill(int drive, off_t at, size_t len, uint64_t seed);
+void dax_drive_expect(int drive, off_t at, size_t len, uint64_t off,
+		      uint64_t seed, const char *what);
+
+#endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pmem driver is unbound while a page of its memory is held in a pipe: it
+ * waits for that page, and then ends. The file system is dead after this; the
+ * caller unmounts it.
+ */
+#include <limits.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+
+#include "dax_test.h"
+
+#define LEN	(64 * KB)
+
+static void unbind(void)
+{
+	char link[96], path[PATH_MAX], *name;
+	struct stat st;
+	int fd;
+
+	dax_must(!stat(opt.dir, &st), "stat %s", opt.dir);
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u/device",
+		 major(st.st_dev), minor(st.st_dev));
+	dax_must(realpath(link, path), "%s", link);
+	name = strdup(strrchr(path, '/') + 1);
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/device/driver/unbind",
+		 major(st.st_dev), minor(st.st_dev));
+	fd = open(path, O_WRONLY);
+	dax_must(fd >= 0, "open %s", path);
+	dax_must(write(fd, name, strlen(name)) > 0, "unbind %s", name);
+	_exit(0);
+}
+
+static sigjmp_buf no_page;
+
+static void fault(int sig)
+{
+	siglongjmp(no_page, sig);
+}
+
+static void held(void)
+{
+	struct dax_map m = dax_new("held", LEN, DAX_WRITTEN);
+	struct iovec iov = { m.p, 4 * KB };
+	char buf[4 * KB];
+	int pipefd[2], sig;
+	pid_t pid;
+
+	dax_must(!pipe(pipefd), "pipe");
+	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == 4 * KB, "vmsplice");
+	pid = dax_fork();
+	if (!pid)
+		unbind();
+	dax_wait_asleep(pid, "unbind");
+	if (waitpid(pid, NULL, WNOHANG) == pid)
+		dax_fail("unbind was over while a page was held");
+
+	dax_must(read(pipefd[0], buf, sizeof(buf)) == sizeof(buf), "read");
+	dax_expect(buf, sizeof(buf), 0, opt.seed, "what the pipe held");
+	dax_reap(pid, "unbind");
+
+	signal(SIGBUS, fault);
+	sig = sigsetjmp(no_page, 1);
+	if (!sig) {
+		dax_expect(m.p, 1, 0, opt.seed, "mapping");
+		dax_fail("the mapping still works after unbind");
+	}
+	if (sig != SIGBUS)
+		dax_fail("signal %d instead of SIGBUS", sig);
+	dax_must(pread(m.fd, buf, sizeof(buf), 0) < 0 && errno == EIO,
+		 "read after unbind, EIO expected");
+}
+
+static const struct dax_test tests[] = {
+	{ "device: unbind waits for a held page, then SIGBUS and EIO", held },
+};
+
+int main(int argc, char **argv)
+{
+	return dax_main(argc, argv, tests, ARRAY_SIZE(tests));
+}
