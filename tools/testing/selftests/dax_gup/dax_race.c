@@ -214,7 +214,9 @@ static void race(const thread_fn *fn, size_t nr)
 	verify();
 	dax_note("transfers %lu, faults %lu, stores %lu, changes %lu, maps %lu, victims %lu",
 		 reads, faults, stores, changes, maps, victims);
-	if (!changes || !victims || reads + stores == 0)
+	errno = EFAULT;
+	dax_must(reads + stores, "no transfer ever worked");
+	if (!changes || !victims)
 		dax_fail("a thread never got to work: give it more seconds (-n)");
 }
 

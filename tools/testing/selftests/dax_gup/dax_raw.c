@@ -13,12 +13,6 @@
 
 #define LEN	(4 * MB)
 
-static void need_pageless(void)
-{
-	if (!opt.pageless)
-		dax_skip("this pmem has struct pages (no -p)");
-}
-
 static void expect_error(long n, int want, const char *what)
 {
 	if (n >= 0)
@@ -96,12 +90,9 @@ static void locked(void)
 
 static void direct(void)
 {
-	int drive;
-	struct dax_map m;
+	int drive = dax_drive();
+	struct dax_map m = dax_new("raw", LEN, DAX_WRITTEN);
 
-	need_pageless();
-	drive = dax_drive();
-	m = dax_new("raw", LEN, DAX_WRITTEN);
 	dax_drive_fill(drive, 0, LEN, opt.seed + 1);
 	expect_error(pread(drive, m.p, 64 * KB, 0), EFAULT, "O_DIRECT read");
 	expect_error(pwrite(drive, m.p, 64 * KB, 0), EFAULT, "O_DIRECT write");
@@ -112,14 +103,10 @@ static void direct(void)
 
 static void remote(void)
 {
-	struct dax_map m;
-	char *buf = dax_anon(LEN);
-	struct iovec local = { buf, LEN }, there;
+	struct dax_map m = dax_new("raw", LEN, DAX_WRITTEN);
+	struct iovec local = { dax_anon(LEN), LEN }, there = { m.p, LEN };
 
-	need_pageless();
-	m = dax_new("raw", LEN, DAX_WRITTEN);
 	dax_expect(m.p, LEN, 0, opt.seed, "mapping");
-	there = (struct iovec){ m.p, LEN };
 	expect_error(process_vm_readv(getpid(), &local, 1, &there, 1, 0), EFAULT,
 		     "process_vm_readv");
 	expect_error(process_vm_writev(getpid(), &local, 1, &there, 1, 0), EFAULT,
@@ -129,23 +116,18 @@ static void remote(void)
 
 static void pipes(void)
 {
-	struct dax_map m;
-	struct iovec iov;
+	struct dax_map m = dax_new("raw", LEN, DAX_WRITTEN);
+	struct iovec iov = { m.p, 8 * KB };
 	int pipefd[2];
 
-	need_pageless();
-	m = dax_new("raw", LEN, DAX_WRITTEN);
-	iov = (struct iovec){ m.p, 8 * KB };
 	dax_must(!pipe(pipefd), "pipe");
 	expect_error(vmsplice(pipefd[1], &iov, 1, 0), EFAULT, "vmsplice");
 }
 
 static void futexes(void)
 {
-	struct dax_map m;
+	struct dax_map m = dax_new("raw", LEN, DAX_WRITTEN);
 
-	need_pageless();
-	m = dax_new("raw", LEN, DAX_WRITTEN);
 	expect_error(syscall(SYS_futex, m.p, FUTEX_WAKE, INT_MAX, NULL, NULL, 0),
 		     EFAULT, "shared futex");
 	dax_must(!syscall(SYS_futex, m.p, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX,
@@ -157,10 +139,10 @@ static const struct dax_test tests[] = {
 	{ "dax: private copies", private_copy },
 	{ "dax: fork, mprotect, mremap, punch, madvise, truncate", changes },
 	{ "dax: mlock", locked },
-	{ "dax: no pages: O_DIRECT is EFAULT", direct },
-	{ "dax: no pages: process_vm is EFAULT", remote },
-	{ "dax: no pages: vmsplice is EFAULT", pipes },
-	{ "dax: no pages: shared futex is EFAULT", futexes },
+	{ "pageless: O_DIRECT is EFAULT", direct },
+	{ "pageless: process_vm is EFAULT", remote },
+	{ "pageless: vmsplice is EFAULT", pipes },
+	{ "pageless: shared futex is EFAULT", futexes },
 };
 
 int main(int argc, char **argv)

@@ -191,10 +191,12 @@ static bool is_dax(const char *path)
 	return yes;
 }
 
-/* Of a pair of tests, one that wants pins and one that wants none, -r chooses. */
+/* -r chooses between a test that wants pins and one that wants none. */
 static bool chosen(const struct dax_test *test, const char *words)
 {
 	if (!strncmp(test->name, opt.refused ? "longterm:" : "refused:", 8))
+		return false;
+	if (!opt.pageless && !strncmp(test->name, "pageless:", 9))
 		return false;
 	return strstr(test->name, words);
 }

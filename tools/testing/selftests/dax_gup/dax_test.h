@@ -15,6 +15,7 @@
  *	longterm:	pin a page of a DAX mapping for as long as one likes
  *	refused:	the same, while the kernel refuses: only with -r
  *	device:		make a driver that is unbound wait for its pages
+ *	pageless:	say EFAULT where there are no pages: only with -p
  *	dax:		nothing beyond DAX itself
  */
 #ifndef DAX_TEST_H

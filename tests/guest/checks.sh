@@ -1,0 +1,104 @@
+# shellcheck shell=sh
+# Tests of tests/guest/suite that are made of the guest's own tools.
+
+plan() {
+	number=0
+	echo "## ${2:-suite}"
+	echo "1..$1"
+}
+
+# result NAME STATUS: one line of KTAP; /tmp/why holds what a failure said
+result() {
+	number=$((number + 1))
+	if [ "$2" -eq 0 ]; then
+		echo "ok $number $1"
+	else
+		# one line, with whatever names the error
+		sed 's/^/# /' /tmp/why
+		echo "# why: status $2: $(tr '\n' ' ' </tmp/why | tail -c 400)"
+		echo "not ok $number $1"
+	fi
+}
+
+# check NAME COMMAND...
+check() {
+	name=$1
+	shift
+	status=0
+	"$@" >/tmp/why 2>&1 || status=$?
+	result "$name" $status
+}
+
+# fio, DMA between DRIVE and buffers that are a DAX file, checked by checksum
+fio_verify() {
+	rm -f "$mnt/buffers"
+	fio --name=verify --filename="$drive" --size=8M --bsrange=4k-128k --rw=randwrite \
+		--verify=crc32c --do_verify=1 --verify_fatal=1 --direct=1 --iodepth=8 \
+		--iomem=mmapshared:"$mnt/buffers" "$@"
+}
+
+fio_checks() {
+	mnt=$1
+	drive=$2
+	plan 2 fio
+	check 'gup: fio mmapshared, direct, libaio' fio_verify --ioengine=libaio
+	check 'gup: fio mmapshared, direct, io_uring' fio_verify --ioengine=io_uring
+	rm -f "$mnt/buffers"
+}
+
+busy_pages() {
+	awk '/ type fsdax / { for (i = 1; i < NF; i++) if ($i == "busy") n += $(i + 1) } END { print n + 0 }' \
+		/sys/kernel/debug/dev_pagemap
+}
+
+idle() {
+	[ -r /sys/kernel/debug/dev_pagemap ] || { echo 'no /sys/kernel/debug/dev_pagemap'; return 1; }
+	busy=$(busy_pages)
+	[ "$busy" -eq 0 ] || { cat /sys/kernel/debug/dev_pagemap; return 1; }
+}
+
+umount_checks() {
+	plan 1 umount
+	check 'dax: umount' umount "$1"
+}
+
+driver_of() {
+	readlink -f "/sys/block/${1#/dev/}/device/driver"
+}
+
+# The driver goes with the file system mounted, a page held and a page mapped.
+unbind_checks() {
+	dev=$1 fs=$2 mnt=$3
+	plan 3 umount
+	check 'dax: umount' umount "$mnt"
+	check 'gup: no page has a reference after umount' idle
+	check 'dax: mount again' mount -t "$fs" -o dax=always "$dev" "$mnt"
+	cp /bin/busybox "$mnt/before" && sync
+	driver=$(driver_of "$dev")
+	name=$(basename "$(readlink -f "/sys/block/${dev#/dev/}/device")")
+	run dax_unbind ''
+	plan 4 unbind
+	check 'device: umount after unbind' umount "$mnt"
+	check 'device: bind again' sh -c "echo $name >$driver/bind"
+	check 'device: mount after bind' mount_again
+	check 'device: the data is still there' cmp /bin/busybox "$mnt/before"
+	umount "$mnt" || :
+}
+
+mount_again() {
+	await 10 [ -b "$dev" ] && mount -t "$fs" -o dax=always "$dev" "$mnt"
+}
+
+# Page-less pmem: a file system that cannot do without pages says so at mount.
+no_reflink_dax() {
+	! XFS_REFLINK=1 dax_mount xfs "$dev" "$mnt"
+}
+
+raw_checks() {
+	dev=$1 fs=$2 mnt=$3
+	plan 1 umount
+	check 'dax: umount' umount "$mnt"
+	[ "$fs" = xfs ] || return 0
+	plan 1 raw
+	check 'pageless: xfs with reflink does not mount with DAX' no_reflink_dax
+}

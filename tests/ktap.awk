@@ -1,0 +1,98 @@
+# Turns the KTAP of a suite into one line a test, with tabs between:
+#	PASS|FAIL|SKIP  suite  program  test  remark
+# Set: suite, kernel. Input: KTAP, "## PROGRAM" before each program's, and
+# "## exit N" at the end: how guest/run, or what else made the lines, ended.
+#
+# The word before the colon of a test's name says what it needs of the kernel;
+# where the kernel does not have that, the test must fail, for that reason.
+
+function give(verdict, test, remark) {
+	printf "%s\t%s\t%s\t%s\t%s\n", verdict, suite, program, test, remark
+	fflush()
+}
+
+# The reason a test must fail with on this kernel, or "" if it must pass.
+function must_fail(test) {
+	if (kernel == "base" && test ~ /^(gup|break|longterm|device):/)
+		return "EFAULT|EIO|Bad address"
+	if (kernel == "stock" && test ~ /^break:/)
+		return "bytes wrong|while their pages were held|ended before its signal"
+	if (kernel == "stock" && test ~ /^longterm:/)
+		return "EOPNOTSUPP"
+	return ""
+}
+
+function end_program() {
+	if (program == "")
+		return
+	if (seen != planned)
+		give("FAIL", "all tests run", seen " of " (planned < 0 ? "an unknown number" : planned) \
+		     " gave a result; the last words: " last)
+	program = ""
+}
+
+{ sub(/\r$/, "") }
+
+/^## exit / {
+	end_program()
+	program = "guest"
+	if ($3 == 0)
+		give("PASS", "ends well, with a clean kernel log", "")
+	else
+		give("FAIL", "ends well, with a clean kernel log", "exit status " $3 ": see " log_file)
+	program = ""
+	next
+}
+
+/^## / {
+	end_program()
+	program = $2
+	seen = 0
+	planned = -1
+	why = ""
+	next
+}
+
+program == "" { next }
+
+/^1\.\.0 # SKIP/ {
+	planned = 0
+	sub(/^1\.\.0 # SKIP */, "")
+	give("SKIP", "all tests", $0)
+	next
+}
+
+/^1\.\.[0-9]+/ { planned = substr($1, 4) + 0; next }
+
+/^# why: / { why = substr($0, 8); next }
+
+/^ok [0-9]+ # SKIP/ {
+	seen++
+	sub(/^ok [0-9]+ # SKIP */, "")
+	give("SKIP", $0, "")
+	next
+}
+
+/^(not )?ok [0-9]+/ {
+	seen++
+	good = $1 == "ok"
+	test = $0
+	sub(/^(not )?ok [0-9]+ *(- )?/, "", test)
+	reason = must_fail(test)
+	if (reason == "" && good)
+		give("PASS", test, "")
+	else if (reason == "")
+		give("FAIL", test, why)
+	else if (good)
+		give("FAIL", test, "must fail on " kernel ", but passes: it shows nothing")
+	else if (why ~ reason)
+		give("PASS", test, "fails, as it must: " why)
+	else
+		give("FAIL", test, "must fail on " kernel " for " reason ", but says: " why)
+	why = ""
+	next
+}
+
+{ last = $0 }
+
+END { end_program() }
