@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# Common to scripts/*: where things are, how to speak, how to call git. Sourced with $0 in scripts/.
+
+# A caller that is itself a git hook or alias must not lend us its repository.
+# shellcheck disable=SC2046 # a list of names
+unset $(git rev-parse --local-env-vars 2>/dev/null || :) 2>/dev/null || :
+export LC_ALL=C
+umask 022
+
+top=$(cd "$(dirname "$0")/.." && pwd -P)
+BUILD=${BUILD:-$top/build}
+case $BUILD in
+/*) ;;
+*) BUILD=$PWD/$BUILD ;;
+esac
+export BUILD
+me=$(basename "$0")
+
+say() { printf '%s\n' "$me: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# The store of the kernel's source, $BUILD/git: settings of the host stay out, so that ids are the same everywhere.
+g() {
+	GIT_DIR=$BUILD/git GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null \
+	GIT_AUTHOR_NAME='DAX-GUP developers' GIT_COMMITTER_NAME='DAX-GUP developers' \
+	GIT_AUTHOR_EMAIL=dax-gup@localhost GIT_COMMITTER_EMAIL=dax-gup@localhost \
+	GIT_AUTHOR_DATE='1731881708 +0000' GIT_COMMITTER_DATE='1731881708 +0000' git "$@"
+}
+
+steps() {
+	[ -f "$top/series" ] || return 0
+	sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$top/series"
+}
+
+# The three parts of patches/STEP.patch, on stdin: the message, its "Adds:"/"Replaces:" paths, the hunks.
+message_of() { sed '/^---$/,$d'; }
+trailers_of() { message_of | sed -n "s/^$1: *//p"; }
+hunks_of() { sed '1,/^---$/d'; }
+
+# One compose, build, … at a time in one BUILD: lock NAME takes the lock for the rest of the script.
+lock() {
+	mkdir -p "$BUILD"
+	exec 9>"$BUILD/.lock-$1"
+	flock -n 9 || { say "waiting for another run on $BUILD ($1)"; flock 9; }
+}
+
+# room MIB WHAT: a full disk is said before the work starts.
+room() {
+	mkdir -p "$BUILD"
+	free=$(df -Pk "$BUILD" | awk 'NR == 2 { print int($4 / 1024) }')
+	[ "$free" -ge "$1" ] || die "$BUILD has $free MiB free, $2 needs about $1 MiB: make room, or set BUILD= to a bigger disk"
+}
