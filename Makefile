@@ -9,16 +9,16 @@ export KSRC BUILD TREE BASE FORCE JOBS
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-run: build guest ## everything, from packages to a table of what DMA into a DAX mapping does
+run: build ## everything, from packages to a table of what DMA into a DAX mapping does
 	@tests/showcase series
 
-test: all-kernels guest ## the whole test suite; the last line counts
-	@tests/run-all
+test: packages ## the whole test suite; the last line counts
+	@scripts/run-tests
 
-compare: all-kernels guest ## the table of make run for base, stock and series
+compare: three ## the table of make run for base, stock and series
 	@tests/compare
 
-shell: build guest ## a shell in the guest, on the series' kernel
+shell: build ## a shell in the guest, on the series' kernel
 	@guest/run -- sh
 
 packages: ## install the Debian packages that are missing
@@ -27,16 +27,13 @@ packages: ## install the Debian packages that are missing
 build: packages ## build the series' kernel
 	@scripts/build series
 
-debug: packages ## build the debug kernel
-	@scripts/build series debug
+K ?= series
+kernel: packages ## build another: K=base, stock, series-debug, upto:NN
+	@scripts/build $(K)
 
-all-kernels: build
+three: build
 	@scripts/build base
 	@scripts/build stock
-	@scripts/build series debug
-
-guest: packages
-	@if [ -x guest/make ]; then guest/make; fi
 
 tree: packages ## build/tree: a kernel work tree with one commit a step
 	@scripts/tree
@@ -47,10 +44,10 @@ refresh: ## write the commits of build/tree (or TREE=) back into patches/ and th
 series: packages ## out/series/*.patch: the steps as mail, for git am
 	@scripts/mail
 
-check: packages ## the quick gates
+check: ## the quick gates
 	@scripts/check
 
 clean: ## remove build/ and out/
 	@scripts/clean
 
-.PHONY: help run test compare shell packages build debug all-kernels guest tree refresh series check clean
+.PHONY: help run test compare shell packages build kernel three tree refresh series check clean

@@ -38,6 +38,9 @@ message_of() { sed '/^---$/,$d'; }
 trailers_of() { message_of | sed -n "s/^$1: *//p"; }
 hunks_of() { sed '1,/^---$/d'; }
 
+# The file that says what the kernel work tree $1 and the repository last agreed on.
+state_of() { printf '%s/refresh/%s\n' "$BUILD" "$(printf '%s' "$1" | sha1sum | cut -c1-12)"; }
+
 # One compose, build, … at a time in one BUILD: lock NAME takes the lock for the rest of the script.
 lock() {
 	mkdir -p "$BUILD"
