@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 # For scripts that run in the guest:  . /lib/dax-gup.sh
 # A function that fails says why on its errors and returns non-zero.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 # Sizes and addresses, as the kernel's memparse() reads them. Sourced.
 
