@@ -20,6 +20,19 @@ me=$(basename "$0")
 say() { printf '%s\n' "$me: $*" >&2; }
 die() { say "$*"; exit 1; }
 
+# beat TEXT: says every ten seconds that the script is alive, until still.
+beat() {
+	(
+		n=0
+		while sleep 10 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+			n=$((n + 10))
+			say "$1: $n s"
+		done
+	) </dev/null >&2 9>&- &
+	heart=$!
+}
+still() { kill "$heart" 2>/dev/null || :; }
+
 # The store of the kernel's source, $BUILD/git: settings of the host stay out, so that ids are the same everywhere.
 g() {
 	GIT_DIR=$BUILD/git GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null \
