@@ -16,7 +16,7 @@ function must_fail(test) {
 	if (kernel == "base" && test ~ /^(gup|break|longterm|device):/)
 		return "EFAULT|EIO|Bad address"
 	if (kernel == "stock" && test ~ /^break:/)
-		return "bytes wrong|while their pages were held|ended before its signal"
+		return "bytes wrong|while their pages were held|ended before its signal|beside its range"
 	if (kernel == "stock" && test ~ /^longterm:/)
 		return "EOPNOTSUPP"
 	return ""

@@ -98,13 +98,22 @@ static void killed(bool unmap)
 static void killed_a(void) { killed(false); }
 static void killed_b(void) { killed(true); }
 
+static void stuck(int sig)
+{
+	(void)sig;
+	dax_fail("waits for a held page beside its range");
+}
+
 /* Only the range that is held counts. */
 static void elsewhere(bool unmap)
 {
 	hold(unmap);
+	signal(SIGALRM, stuck);
+	alarm(10);
 	punch(0, 32 * KB);
 	punch(32 * KB + HELD, 16 * KB);
 	dax_must(!ftruncate(m.fd, 32 * KB + HELD), "ftruncate");
+	alarm(0);
 	let_go();
 }
 
@@ -130,7 +139,7 @@ static const struct dax_test tests[] = {
 	{ "break: punch waits for a held page, unmapped", punch_b },
 	{ "gup: a waiting truncate can be killed, mapped", killed_a },
 	{ "break: a waiting truncate can be killed, unmapped", killed_b },
-	{ "gup: blocks beside a held page can go, mapped", elsewhere_a },
+	{ "break: blocks beside a held page can go, mapped", elsewhere_a },
 	{ "gup: blocks beside a held page can go, unmapped", elsewhere_b },
 	{ "gup: unlink and close of a file with a held page", unlinked },
 };

@@ -21,6 +21,7 @@
 static struct dax_map m;
 static int drive, ballast;
 static atomic_bool over;
+static bool slow;
 static atomic_ulong reads, faults, changes, maps, victims, stores;
 
 static size_t choose(uint64_t *state, size_t nr)
@@ -28,7 +29,15 @@ static size_t choose(uint64_t *state, size_t nr)
 	return dax_random(state) % nr;
 }
 
-static void count_result(ssize_t n, const char *what)
+/* So that reads that take their time meet every state of the file. */
+static void linger(uint64_t *state, unsigned int most_ms)
+{
+	struct timespec t = { .tv_nsec = choose(state, most_ms * 1000) * 1000 };
+
+	nanosleep(&t, NULL);
+}
+
+static void count_result(ssize_t n, uint64_t *state, const char *what)
 {
 	if (n == (ssize_t)UNIT)
 		atomic_fetch_add(&reads, 1);
@@ -36,6 +45,8 @@ static void count_result(ssize_t n, const char *what)
 		atomic_fetch_add(&faults, 1);
 	else
 		dax_fail_errno("%s", what);
+	if (slow && n < 0)
+		linger(state, 2);
 }
 
 static void *reader(void *arg)
@@ -45,7 +56,8 @@ static void *reader(void *arg)
 	while (!over) {
 		size_t at = choose(&state, LEN / UNIT) * UNIT;
 
-		count_result(pread(drive, m.p + at, UNIT, at), "read");
+		count_result(pread(drive, m.p + at, UNIT, at),
+			     &state, "read");
 	}
 	return NULL;
 }
@@ -58,7 +70,8 @@ static void *writer(void *arg)
 	while (!over) {
 		size_t at = choose(&state, LEN / UNIT) * UNIT;
 
-		count_result(pwrite(drive, m.p + at, UNIT, LEN + at), "write");
+		count_result(pwrite(drive, m.p + at, UNIT, LEN + at),
+			     &state, "write");
 	}
 	return NULL;
 }
@@ -106,6 +119,8 @@ static void *changer(void *arg)
 			dax_must(!fallocate(m.fd, mode, at, 64 * KB), "punch hole");
 		}
 		atomic_fetch_add(&changes, 1);
+		if (slow)
+			linger(&state, 10);
 	}
 	return NULL;
 }
@@ -115,17 +130,22 @@ static void *mapper(void *arg)
 	uint64_t state = opt.seed ^ (uintptr_t)arg << 32;
 
 	while (!over) {
-		size_t at = choose(&state, LEN / PAGE) * PAGE;
-		size_t len = (1 + choose(&state, (LEN - at) / PAGE)) * PAGE;
+		size_t at = slow ? 0 : choose(&state, LEN / PAGE) * PAGE;
+		size_t len = slow ? LEN :
+			     (1 + choose(&state, (LEN - at) / PAGE)) * PAGE;
 		int flags = MAP_FIXED | MAP_NORESERVE;
 		void *p = mmap(m.p + at, len, PROT_NONE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 
 		dax_must(p != MAP_FAILED, "mmap of nothing");
+		if (slow)		/* nothing maps the file: not for long */
+			linger(&state, 50);
 		p = mmap(m.p + at, len, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | flags, m.fd, at);
 		dax_must(p != MAP_FAILED, "mmap of the file");
 		atomic_fetch_add(&maps, 1);
+		if (slow)
+			linger(&state, 20);
 	}
 	return NULL;
 }
@@ -143,11 +163,13 @@ static void *victim(void *arg)
 		seed = dax_random(&state);
 		fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 		dax_must(fd >= 0, "open %s", path);
-		for (len = 0; len < LEN && !over; len += 256 * KB) {
+		for (len = 0; len < MB && !over; len += 256 * KB) {
 			dax_fill(buf, 256 * KB, len, seed);
 			if (pwrite(fd, buf, 256 * KB, len) != (ssize_t)(256 * KB))
 				break;	/* no space: good */
 		}
+		if (slow)
+			linger(&state, 50);
 		for (at = 0; at < len; at += 256 * KB)
 			dax_expect_file(fd, at, 256 * KB, at, seed, "victim");
 		dax_must(!unlink(path) && !close(fd), "unlink");
@@ -227,11 +249,19 @@ static void race(const thread_fn *fn, size_t nr)
 
 static void dma_truncate(void) { RACE(reader, reader, writer, changer, victim); }
 static void dma_all(void) { RACE(reader, reader, changer, mapper, victim); }
+
+static void dma_slow(void)
+{
+	slow = true;
+	RACE(reader, reader, reader, reader, changer, mapper, victim);
+}
+
 static void store_all(void) { RACE(storer, changer, mapper, victim); }
 
 static const struct dax_test tests[] = {
 	{ "gup: O_DIRECT against truncate and punch", dma_truncate },
 	{ "gup: O_DIRECT against truncate, punch, munmap and mmap", dma_all },
+	{ "gup: O_DIRECT that takes its time against the same", dma_slow },
 	{ "dax: stores against truncate, punch, munmap and mmap", store_all },
 };
 

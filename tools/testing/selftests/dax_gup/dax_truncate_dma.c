@@ -8,159 +8,197 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
-#include <sys/sysmacros.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "dax_inflight.h"
 
-#define LEN	(512 * KB)
-#define EXTENTS	512
+#define LEN	(512 * KB)	/* what is read */
+#define SPARE	(64 * MB)	/* what the file system may keep for itself */
+#define EXTENTS	64
 
 struct blocks {
 	struct fiemap map;
 	struct fiemap_extent ext[EXTENTS];
 };
 
-static void get_blocks(int fd, struct blocks *b)
+/*
+ * The first file has more than half of the free blocks, in the middle of it
+ * the read lands. When they are free again, the other file takes all but a few:
+ * then it has those of the read as well, wherever the file system looks first.
+ */
+static struct dax_map first;
+static off_t first_len, landing;
+static int other;
+
+static void get_blocks(int fd, off_t from, off_t len, struct blocks *b)
 {
 	b->map = (struct fiemap){
-		.fm_length = FIEMAP_MAX_OFFSET, .fm_flags = FIEMAP_FLAG_SYNC,
-		.fm_extent_count = EXTENTS,
+		.fm_start = from, .fm_length = len,
+		.fm_flags = FIEMAP_FLAG_SYNC, .fm_extent_count = EXTENTS,
 	};
 	dax_must(!ioctl(fd, FS_IOC_FIEMAP, b), "FIEMAP");
 }
 
-/* Blocks that the file system keeps for itself would hide the freed ones. */
-static void drop_reserve(int fd)
+static off_t free_bytes(void)
 {
-	struct { uint64_t want, have; } none = { 0, 0 };
-	char link[64], name[256] = "", path[320];
-	struct stat st;
-	int sys;
+	struct statvfs st;
 
-	ioctl(fd, _IOWR('X', 114, none), &none);	/* XFS_IOC_SET_RESBLKS */
-	dax_must(!fstat(fd, &st), "fstat");
-	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(st.st_dev),
-		 minor(st.st_dev));
-	if (readlink(link, name, sizeof(name) - 1) < 0 || !strrchr(name, '/'))
-		return;
-	snprintf(path, sizeof(path), "/sys/fs/ext4/%s/reserved_clusters",
-		 strrchr(name, '/') + 1);
-	sys = open(path, O_WRONLY);
-	if (sys >= 0 && write(sys, "0", 1) != 1)
-		dax_note("%s: cannot be set", path);
-	if (sys >= 0)
-		close(sys);
+	dax_must(!syncfs(other), "syncfs");
+	dax_must(!fstatvfs(other, &st), "fstatvfs");
+	return (off_t)st.f_bfree * st.f_frsize;
 }
 
-/* Give @fd every block that is free. */
-static void grow(int fd)
+static void take_blocks(void)
 {
-	size_t chunk = 128 * MB;
-	off_t end = lseek(fd, 0, SEEK_END);
+	off_t chunk = 64 * MB, end = lseek(other, 0, SEEK_END);
 
-	dax_must(!syncfs(fd), "syncfs");
-	while (chunk >= 4 * KB) {
-		if (!fallocate(fd, 0, end, chunk))
+	while (chunk >= (off_t)MB) {
+		if (free_bytes() - chunk >= (off_t)SPARE &&
+		    !fallocate(other, 0, end, chunk))
 			end += chunk;
 		else
 			chunk /= 2;
 	}
 }
 
-/* Write, or check, the parts of @fd that lie in blocks of @old. */
-static size_t overlap(int fd, const struct blocks *old, bool check)
+enum what { WRITE, CHECK };
+
+static void in_range(off_t pos, size_t len, enum what what)
 {
-	static struct blocks now;
-	size_t i, j, sum = 0;
-	char *buf = dax_anon(LEN);
+	char *buf;
 
-	get_blocks(fd, &now);
-	for (i = 0; i < now.map.fm_mapped_extents; i++) {
-		for (j = 0; j < old->map.fm_mapped_extents; j++) {
-			const struct fiemap_extent *n = &now.ext[i], *o = &old->ext[j];
-			uint64_t from = n->fe_physical > o->fe_physical ?
-					n->fe_physical : o->fe_physical;
-			uint64_t nend = n->fe_physical + n->fe_length;
-			uint64_t oend = o->fe_physical + o->fe_length;
-			uint64_t to = nend < oend ? nend : oend;
-			off_t at = n->fe_logical + from - n->fe_physical;
-
-			if (from >= to)
-				continue;
-			sum += to - from;
-			if (check) {
-				dax_expect_file(fd, at, to - from, at, opt.seed + 2,
-						"the other file");
-				continue;
-			}
-			dax_fill(buf, to - from, at, opt.seed + 2);
-			dax_must(pwrite(fd, buf, to - from, at) ==
-				 (ssize_t)(to - from), "pwrite");
-		}
+	if (what == CHECK) {
+		dax_expect_file(other, pos, len, pos, opt.seed + 2, "the other file");
+		return;
 	}
-	munmap(buf, LEN);
+	buf = dax_anon(len);
+	dax_fill(buf, len, pos, opt.seed + 2);
+	dax_must(pwrite(other, buf, len, pos) == (ssize_t)len, "pwrite");
+	munmap(buf, len);
+}
+
+/* Where extent @n of the other file lies in blocks of @old. */
+static size_t in_extent(const struct fiemap_extent *n, const struct blocks *old,
+			enum what what)
+{
+	size_t j, sum = 0;
+
+	for (j = 0; j < old->map.fm_mapped_extents; j++) {
+		const struct fiemap_extent *o = &old->ext[j];
+		uint64_t nend = n->fe_physical + n->fe_length;
+		uint64_t oend = o->fe_physical + o->fe_length;
+		uint64_t from = n->fe_physical > o->fe_physical ?
+				n->fe_physical : o->fe_physical;
+		uint64_t to = nend < oend ? nend : oend;
+
+		if (from >= to)
+			continue;
+		in_range(n->fe_logical + from - n->fe_physical, to - from, what);
+		sum += to - from;
+	}
 	return sum;
 }
 
-static void truncated(struct dax_map *m)
+/* Write or check what the other file has of @old; returns how many bytes. */
+static size_t in_old_blocks(const struct blocks *old, enum what what)
 {
-	dax_must(!ftruncate(m->fd, 0), "ftruncate");
+	static struct blocks now;
+	off_t at = 0, end = lseek(other, 0, SEEK_END);
+	size_t i, sum = 0;
+
+	while (at < end) {
+		get_blocks(other, at, end - at, &now);
+		if (!now.map.fm_mapped_extents)
+			break;
+		for (i = 0; i < now.map.fm_mapped_extents; i++) {
+			at = now.ext[i].fe_logical + now.ext[i].fe_length;
+			sum += in_extent(&now.ext[i], old, what);
+		}
+	}
+	return sum;
 }
 
-static void punched(struct dax_map *m)
+static void truncated(void)
 {
-	dax_must(!fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-			    LEN), "punch hole");
+	dax_must(!ftruncate(first.fd, 0), "ftruncate");
 }
 
-static void collapsed(struct dax_map *m)
+static void punched(void)
 {
-	dax_must(!fallocate(m->fd, FALLOC_FL_COLLAPSE_RANGE, 0, LEN), "collapse");
+	dax_must(!fallocate(first.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			    0, first_len), "punch hole");
 }
 
-static void unlinked(struct dax_map *m)
+static void collapsed(void)
 {
-	dax_must(!unlink(m->path), "unlink");
-	dax_must(!close(m->fd), "close");
+	dax_must(!fallocate(first.fd, FALLOC_FL_COLLAPSE_RANGE, 0,
+			    first_len - MB), "collapse");
 }
 
-static void scenario(enum dax_engine engine, bool unmap,
-		     void (*release)(struct dax_map *m))
+static void unlinked(void)
+{
+	dax_must(!unlink(first.path), "unlink");
+	dax_must(!close(first.fd), "close");
+}
+
+static void make_files(void)
+{
+	struct timespec tick = { .tv_nsec = 20000000 };
+	char *buf = dax_anon(LEN);
+	int tries;
+
+	/* The files of the test before may give their blocks back in a while. */
+	other = dax_open("other", 0, DAX_HOLE);
+	for (tries = 0; tries < 250; tries++) {
+		first_len = (free_bytes() * 5 / 8) & ~(off_t)(4 * MB - 1);
+		if (first_len >= 4 * (off_t)SPARE)
+			break;
+		nanosleep(&tick, NULL);
+	}
+	if (tries == 250)
+		dax_skip("the file system has less than 512M free");
+	landing = first_len / 2;
+	first = dax_new("first", first_len, DAX_UNWRITTEN);
+	dax_fill(buf, LEN, landing, opt.seed);
+	dax_must(pwrite(first.fd, buf, LEN, landing) == (ssize_t)LEN, "pwrite");
+	dax_expect(first.p + landing, LEN, landing, opt.seed, "the first file");
+}
+
+static void scenario(enum dax_engine engine, bool unmap, void (*release)(void))
 {
 	static struct blocks old;
 	struct timespec tick = { .tv_nsec = 20000000 };
-	int drive = dax_drive(), other = dax_open("other", 0, DAX_HOLE), tries;
-	struct dax_map m = dax_new("first", LEN + 4 * KB, DAX_WRITTEN);
+	int drive = dax_drive(), tries;
 	struct dax_read r;
+	size_t early, late;
 	bool flying;
-	size_t early;
 
-	drop_reserve(m.fd);
 	dax_drive_fill(drive, 0, LEN, opt.seed + 1);
-	get_blocks(m.fd, &old);
-	grow(other);
-	dax_start_read(&r, engine, drive, m.p, LEN, 0);
+	make_files();
+	get_blocks(first.fd, landing, LEN, &old);
+	dax_start_read(&r, engine, drive, first.p + landing, LEN, 0);
 	if (unmap)
-		munmap(m.p, m.len);
+		munmap(first.p, first.len);
 	dax_still_reading(&r, "before the blocks went");
-	release(&m);
-	grow(other);
+	release();
+	take_blocks();
 	flying = dax_reading(&r);
-	early = overlap(other, &old, false);
+	early = in_old_blocks(&old, WRITE);
 	dax_finish_read(&r);
 	if (early && flying)
 		dax_note("%zu bytes had a new owner with the read in flight", early);
-	overlap(other, &old, true);
+	in_old_blocks(&old, CHECK);
 
-	/* The test has shown something only if the blocks do come back. */
+	/* This has shown something only if the blocks do come back. */
 	for (tries = 0; tries < 250; tries++) {
-		grow(other);
-		if (overlap(other, &old, false) >= LEN)
+		take_blocks();
+		late = in_old_blocks(&old, WRITE);
+		if (late >= LEN / 2)
 			return;
 		nanosleep(&tick, NULL);
 	}
-	dax_fail("the blocks of the first file never came back");
+	dax_fail("the blocks never came back: of %zu the other file got %zu", LEN, late);
 }
 
 static void aio_truncate_a(void) { scenario(DAX_AIO, false, truncated); }
