@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a page costs to fault in and to unmap, in nanoseconds. In a guest whose
+ * What a page costs to fault in, to get and put, to pin and unpin, and to unmap,
+ * in nanoseconds. In a guest whose
  * clock counts instructions (QEMU: -icount shift=0,sleep=off) a nanosecond is
  * an instruction, and the numbers are the same in every run.
  */
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "dax_test.h"
+#include "../../../../mm/gup_test.h"
 
 #define LEN	(64 * MB)
 #define LEAF	(2 * MB)
@@ -19,9 +22,10 @@ static uint64_t now(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-static void report(const char *what, uint64_t ns, unsigned long nr)
+static void report(const char *name, const char *what, uint64_t ns, unsigned long nr)
 {
-	dax_note("cost %s %llu", what, (unsigned long long)((ns + nr / 2) / nr));
+	dax_note("cost %s-%s %llu", name, what,
+		 (unsigned long long)((ns + nr / 2) / nr));
 }
 
 /* An address that is aligned for 2M leaves, and empty. */
@@ -33,10 +37,27 @@ static void *aligned(size_t len)
 	return (void *)((p + LEAF - 1) & ~(LEAF - 1));
 }
 
-static void measure(const char *name, unsigned char *p, size_t len, size_t step,
-		    bool write)
+static void gup(const char *name, unsigned long cmd, unsigned char *p, size_t len,
+		size_t step, const char *get, const char *put)
 {
-	char what[64];
+	struct gup_test test = {
+		.addr = (uintptr_t)p, .size = len, .nr_pages_per_call = 512,
+		.gup_flags = 1,		/* FOLL_WRITE */
+	};
+	int fd = open("/sys/kernel/debug/gup_test", O_RDWR);
+
+	dax_must(fd >= 0, "gup_test (CONFIG_GUP_TEST)");
+	dax_must(!ioctl(fd, cmd, &test), "gup_test");
+	if (test.size != len)
+		dax_fail("gup_test: %llu of %zu bytes", test.size, len);
+	close(fd);
+	report(name, get, test.get_delta_usec * 1000ULL, len / step);
+	report(name, put, test.put_delta_usec * 1000ULL, len / step);
+}
+
+static void measure(const char *name, unsigned char *p, size_t len, size_t step,
+		    bool write, bool pages)
+{
 	uint64_t t;
 	size_t i;
 
@@ -48,14 +69,14 @@ static void measure(const char *name, unsigned char *p, size_t len, size_t step,
 		else
 			(void)((volatile unsigned char *)p)[i];
 	}
-	t = now() - t;
-	snprintf(what, sizeof(what), "%s-%s", name, write ? "write-fault" : "read-fault");
-	report(what, t, len / step);
+	report(name, write ? "write-fault" : "read-fault", now() - t, len / step);
+	if (pages) {
+		gup(name, GUP_FAST_BENCHMARK, p, len, step, "get", "put");
+		gup(name, PIN_FAST_BENCHMARK, p, len, step, "pin", "unpin");
+	}
 	t = now();
 	dax_must(!munmap(p, len), "munmap");
-	t = now() - t;
-	snprintf(what, sizeof(what), "%s-munmap", name);
-	report(what, t, len / step);
+	report(name, "munmap", now() - t, len / step);
 }
 
 /* One page beside the alignment of the file: no leaf can be larger. */
@@ -65,20 +86,30 @@ static void dax_4k(void)
 	int prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
 
 	measure("dax-4k", mmap(aligned(LEN), LEN, prot, flags, fd, PAGE), LEN, PAGE,
-		true);
+		true, false);
 	measure("dax-4k-again", mmap(aligned(LEN), LEN, prot, flags, fd, PAGE), LEN,
-		PAGE, true);
+		PAGE, true, false);
 	measure("dax-4k", mmap(aligned(LEN), LEN, PROT_READ, flags, fd, PAGE), LEN,
-		PAGE, false);
+		PAGE, false, false);
+}
+
+static void dax_4k_pages(void)
+{
+	int fd = dax_open("cost", LEN + PAGE, DAX_WRITTEN);
+
+	measure("dax-4k-gup", mmap(aligned(LEN), LEN, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_FIXED_NOREPLACE, fd, PAGE),
+		LEN, PAGE, true, true);
 }
 
 /* As large as the kernel makes them: what a leaf costs, if it is one of 2M. */
 static void dax_2m(void)
 {
 	int fd = dax_open("cost", LEN, DAX_WRITTEN);
-	int prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
 
-	measure("dax-2m", mmap(aligned(LEN), LEN, prot, flags, fd, 0), LEN, LEAF, true);
+	measure("dax-2m", mmap(aligned(LEN), LEN, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0),
+		LEN, LEAF, true, false);
 }
 
 static void memory(void)
@@ -86,7 +117,7 @@ static void memory(void)
 	unsigned char *p = dax_anon(LEN);
 
 	dax_must(!madvise(p, LEN, MADV_NOHUGEPAGE) || errno == EINVAL, "madvise");
-	measure("anon-4k", p, LEN, PAGE, true);
+	measure("anon-4k", p, LEN, PAGE, true, true);
 }
 
 static void page_cache(void)
@@ -95,11 +126,12 @@ static void page_cache(void)
 
 	dax_must(fd >= 0 && !ftruncate(fd, LEN), "memfd");
 	measure("shmem-4k", mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0),
-		LEN, PAGE, true);
+		LEN, PAGE, true, true);
 }
 
 static const struct dax_test tests[] = {
 	{ "dax: cost of 4K pages", dax_4k },
+	{ "gup: cost of 4K pages to get and pin", dax_4k_pages },
 	{ "dax: cost of 2M pages", dax_2m },
 	{ "dax: cost of anonymous pages", memory },
 	{ "dax: cost of page cache", page_cache },
