@@ -61,9 +61,17 @@ lock() {
 	flock -n 9 || { say "waiting for another run on $BUILD ($1)"; flock 9; }
 }
 
+free_mib() { df -Pk "$BUILD" | awk 'NR == 2 { print int($4 / 1024) }'; }
+
 # room MIB WHAT: a full disk is said before the work starts.
 room() {
 	mkdir -p "$BUILD"
-	free=$(df -Pk "$BUILD" | awk 'NR == 2 { print int($4 / 1024) }')
-	[ "$free" -ge "$1" ] || die "$BUILD has $free MiB free, $2 needs about $1 MiB: make room, or set BUILD= to a bigger disk"
+	[ "$(free_mib)" -ge "$1" ] ||
+		die "$BUILD has $(free_mib) MiB free, $2 needs about $1 MiB: make room, or set BUILD= to a bigger disk"
+}
+
+# blame TEXT: dies of a full disk if it is full, else with TEXT.
+blame() {
+	[ "$(free_mib)" -ge 50 ] || die "the disk under $BUILD is full: make room, or set BUILD= to a bigger disk, and run it again"
+	die "$1"
 }
