@@ -35,6 +35,9 @@ three: build
 	@scripts/build base
 	@scripts/build stock
 
+each: packages ## build the kernel after every step
+	@scripts/build-each
+
 tree: packages ## build/tree: a kernel work tree with one commit a step
 	@scripts/tree
 
@@ -50,4 +53,4 @@ check: ## the quick gates
 clean: ## remove build/ and out/
 	@scripts/clean
 
-.PHONY: help run test compare shell packages build kernel three tree refresh series check clean
+.PHONY: help run test compare shell packages build kernel three each tree refresh series check clean
