@@ -13,7 +13,9 @@ function give(verdict, test, remark) {
 
 # The reason a test must fail with on this kernel, or "" if it must pass.
 function must_fail(test) {
-	if (kernel == "base" && test ~ /^(gup|break|longterm|device):/)
+	if (kernel == "base" && test ~ /^longterm:/)
+		return "EFAULT|EOPNOTSUPP"
+	if (kernel == "base" && test ~ /^(gup|break|device):/)
 		return "EFAULT|EIO|Bad address"
 	if (kernel == "stock" && test ~ /^break:/)
 		return "bytes wrong|while their pages were held|ended before its signal|beside its range"

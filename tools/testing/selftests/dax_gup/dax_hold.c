@@ -4,6 +4,7 @@
  * its block sleeps until then, and can be told to give up.
  */
 #include <linux/falloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/uio.h>
 
@@ -120,16 +121,37 @@ static void elsewhere(bool unmap)
 static void elsewhere_a(void) { elsewhere(false); }
 static void elsewhere_b(void) { elsewhere(true); }
 
-/* The pages of an unlinked, closed file: close() returns, the data stays. */
+/*
+ * The pages of an unlinked, closed file: whoever closes it does not wait for
+ * them, and the data stays. The last close is a child's, so that a kernel where
+ * it does wait can be told apart, and freed.
+ */
 static void unlinked(void)
 {
-	int fd;
+	struct pollfd end;
+	int go[2], done[2];
+	pid_t pid;
+	char c;
 
 	hold(true);
-	dax_must(!unlink(m.path) && !close(m.fd), "unlink");
-	fd = dax_open("other", 32 * MB, DAX_UNWRITTEN);
-	dax_must(!syncfs(fd), "syncfs");
+	dax_must(!pipe(go) && !pipe(done), "pipe");
+	pid = dax_fork();
+	if (!pid) {
+		close(go[1]);
+		dax_must(read(go[0], &c, 1) == 0, "read");
+		dax_must(!unlink(m.path) && !close(m.fd), "unlink");
+		_exit(0);
+	}
+	dax_must(!close(m.fd) && !close(done[1]) && !close(go[1]), "close");
+	end = (struct pollfd){ .fd = done[0] };
+	if (poll(&end, 1, 10000) == 1) {	/* the child's end has gone */
+		dax_reap(pid, "the one that closes");
+		let_go();
+		return;
+	}
 	let_go();
+	dax_reap(pid, "the one that closes");
+	dax_fail("close() of an unlinked file waits for a held page");
 }
 
 static const struct dax_test tests[] = {
@@ -141,7 +163,7 @@ static const struct dax_test tests[] = {
 	{ "break: a waiting truncate can be killed, unmapped", killed_b },
 	{ "break: blocks beside a held page can go, mapped", elsewhere_a },
 	{ "gup: blocks beside a held page can go, unmapped", elsewhere_b },
-	{ "gup: unlink and close of a file with a held page", unlinked },
+	{ "gup: unlink and close of a file with a held page return", unlinked },
 };
 
 int main(int argc, char **argv)

@@ -22,7 +22,7 @@ static struct dax_map m;
 static int drive, ballast;
 static atomic_bool over;
 static bool slow;
-static atomic_ulong reads, faults, changes, maps, victims, stores;
+static atomic_ulong reads, writes, faults, changes, maps, victims, stores;
 
 static size_t choose(uint64_t *state, size_t nr)
 {
@@ -37,10 +37,11 @@ static void linger(uint64_t *state, unsigned int most_ms)
 	nanosleep(&t, NULL);
 }
 
-static void count_result(ssize_t n, uint64_t *state, const char *what)
+static void count_result(ssize_t n, uint64_t *state, atomic_ulong *good,
+			 const char *what)
 {
 	if (n == (ssize_t)UNIT)
-		atomic_fetch_add(&reads, 1);
+		atomic_fetch_add(good, 1);
 	else if (n >= 0 || errno == EFAULT)	/* the end of the file was there */
 		atomic_fetch_add(&faults, 1);
 	else
@@ -57,7 +58,7 @@ static void *reader(void *arg)
 		size_t at = choose(&state, LEN / UNIT) * UNIT;
 
 		count_result(pread(drive, m.p + at, UNIT, at),
-			     &state, "read");
+			     &state, &reads, "read");
 	}
 	return NULL;
 }
@@ -71,7 +72,7 @@ static void *writer(void *arg)
 		size_t at = choose(&state, LEN / UNIT) * UNIT;
 
 		count_result(pwrite(drive, m.p + at, UNIT, LEN + at),
-			     &state, "write");
+			     &state, &writes, "write");
 	}
 	return NULL;
 }
@@ -234,10 +235,10 @@ static void race(const thread_fn *fn, size_t nr)
 	for (i = 0; i < nr; i++)
 		pthread_join(thread[i], NULL);
 	verify();
-	dax_note("transfers %lu, faults %lu, stores %lu, changes %lu, maps %lu, victims %lu",
-		 reads, faults, stores, changes, maps, victims);
+	dax_note("reads %lu, writes %lu, faults %lu, stores %lu, changes %lu, maps %lu, victims %lu",
+		 reads, writes, faults, stores, changes, maps, victims);
 	errno = EFAULT;
-	dax_must(reads + stores, "no transfer ever worked");
+	dax_must(reads + stores, "no read ever worked");
 	if (!changes || !victims)
 		dax_fail("a thread never got to work: give it more seconds (-n)");
 }
