@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A DAX entry owns its pages.
+ *
+ * An fsdax folio that nobody uses has no reference.  The DAX entries that may
+ * be mapped over it, one in each file that shares the block, hold a single
+ * reference together: the first to be armed takes it, the last to be disarmed
+ * gives it back.  Everybody else (get_user_pages() and its like) holds
+ * references of their own.  A disarmed folio is therefore idle exactly when
+ * its count is zero, and whoever puts it last wakes those who wait for that.
+ *
+ * A folio armed by one file has that file in folio->mapping and ->index, for
+ * memory failure.  Shared by several it has no mapping, and counts the armed
+ * entries in page->share.
+ *
+ * Locks: the entry lock belongs to one file and one index; a block may be in
+ * several files.  What is said above of a folio changes under folio_lock_of(),
+ * nested inside the entry lock or the i_pages lock.  A reference to a folio
+ * comes from somewhere only in two ways: from zero under folio_lock_of(), or
+ * by a try-get from one that is there.
+ */
+#include <linux/dax.h>
+#include <linux/fs.h>
+#include <linux/hash.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/wait_bit.h>
+#include "dax_entry.h"
+
+#define FOLIO_LOCK_BITS	8
+
+static spinlock_t folio_locks[1 << FOLIO_LOCK_BITS];
+
+static int __init dax_folio_init(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(folio_locks); i++)
+		spin_lock_init(&folio_locks[i]);
+	return 0;
+}
+fs_initcall(dax_folio_init);
+
+/* One lock for all pages that a PMD entry could make a folio of. */
+static spinlock_t *folio_lock_of(unsigned long pfn)
+{
+	return &folio_locks[hash_long(pfn >> PMD_ORDER, FOLIO_LOCK_BITS)];
+}
+
+static unsigned long folio_armed(struct folio *folio)
+{
+	return folio->mapping ? 1 : folio->page.share;
+}
+
+static void folio_set_armed(struct folio *folio, struct address_space *mapping,
+			    pgoff_t index, bool shared)
+{
+	unsigned long armed = folio_armed(folio);
+
+	if (armed || shared) {
+		WRITE_ONCE(folio->mapping, NULL);
+		folio->page.share = armed + 1;
+	} else {
+		folio->index = index;
+		WRITE_ONCE(folio->mapping, mapping);
+	}
+}
+
+/**
+ * dax_entry_arm - give an entry its share of the folio before it is mapped
+ * @entry: a locked entry for a block whose pfn has a struct page, not armed
+ * @mapping: the file
+ * @index: page offset of @entry in the file
+ * @shared: other files may have the block too
+ *
+ * The pagemap is looked up, not read from the page: that is the check that
+ * the device is live.  dax_direct_access() gave the pfn out under a lock that
+ * is dropped by now, and the memmap may be on its way out.
+ *
+ * Against teardown: it kills the pagemap's reference, then visits each entry
+ * of each file under the entry lock.  Either it finds this one armed, or the
+ * look-up here comes after the kill and fails.
+ *
+ * Context: process context, the entry lock held.
+ * Return: @entry, armed, for the caller to store; %NULL where the device that
+ * hosts the pfn is gone.
+ */
+void *dax_entry_arm(void *entry, struct address_space *mapping, pgoff_t index,
+		    bool shared)
+{
+	unsigned long pfn = dax_to_pfn(entry), flags;
+	struct dev_pagemap *pgmap;
+	bool joined = false;
+	struct folio *folio;
+
+	if (WARN_ON_ONCE(dax_is_armed(entry)))
+		return entry;
+	pgmap = get_dev_pagemap(pfn, NULL);
+	if (!pgmap)
+		return NULL;
+	folio = pfn_folio(pfn);
+
+	spin_lock_irqsave(folio_lock_of(pfn), flags);
+	if (folio_armed(folio)) {
+		folio_set_armed(folio, mapping, index, shared);
+	} else if (folio_try_get(folio)) {
+		/* Disarmed by a break, and pinned still. */
+		folio_set_armed(folio, mapping, index, shared);
+		joined = true;
+	} else {
+		/* From idle.  The reference to the pagemap is the folio's. */
+		folio_set_armed(folio, mapping, index, shared);
+		pgmap = NULL;
+		folio_ref_unfreeze(folio, 1);
+	}
+	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
+
+	/* A break that waits for zero would wait for this entry now. */
+	if (joined)
+		wake_up_var(&folio->_refcount);
+	put_dev_pagemap(pgmap);
+	return xa_mk_value(xa_to_value(entry) | DAX_ARMED);
+}
+
+/**
+ * dax_entry_disarm - take back an entry's share of its folio
+ * @entry: an entry that nothing maps any more, armed or not
+ *
+ * Context: the entry lock held, or the i_pages lock and the entry unlocked.
+ * Return: @entry, not armed, for the caller to store.
+ */
+void *dax_entry_disarm(void *entry)
+{
+	unsigned long pfn = dax_to_pfn(entry), flags;
+	struct folio *folio;
+	bool last;
+
+	if (!dax_is_armed(entry))
+		return entry;
+
+	/* Armed: the folio is live, so its memmap is there. */
+	folio = pfn_folio(pfn);
+	spin_lock_irqsave(folio_lock_of(pfn), flags);
+	last = folio_armed(folio) == 1;
+	if (last) {
+		WRITE_ONCE(folio->mapping, NULL);
+		folio->page.share = 0;
+	} else if (!WARN_ON_ONCE(!folio->page.share)) {
+		folio->page.share--;
+	}
+	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
+
+	if (last)
+		folio_put(folio);
+	return xa_mk_value(xa_to_value(entry) & ~DAX_ARMED);
+}
+
+/**
+ * dax_entry_unmap - unmap an entry everywhere and disarm it
+ * @xas: at the entry, i_pages lock held; dropped and taken again
+ * @mapping: the file
+ * @entry: the entry as stored, not locked
+ *
+ * The entry stays locked while it is unmapped, so no fault maps it again
+ * before it is disarmed.  For single entries where faults are not kept out;
+ * a break unmaps its whole range at once.
+ *
+ * Context: process context, sleeps.
+ * Return: the entry as stored now, neither locked nor armed.
+ */
+void *dax_entry_unmap(struct xa_state *xas, struct address_space *mapping,
+		      void *entry)
+{
+	unsigned long nr = 1UL << dax_entry_order(entry);
+	pgoff_t first = xas->xa_index & ~(nr - 1);
+
+	if (!dax_is_armed(entry))
+		return entry;
+
+	dax_lock_entry(xas, entry);
+	xas_unlock_irq(xas);
+	if (mapping_mapped(mapping))
+		unmap_mapping_pages(mapping, first, nr, false);
+	entry = dax_entry_disarm(entry);
+	xas_reset(xas);
+	xas_lock_irq(xas);
+	xas_store(xas, entry);
+	dax_put_unlocked_entry(xas, entry, WAKE_NEXT);
+	return entry;
+}
+
+/**
+ * dax_entry_busy - is a disarmed entry's folio in use
+ * @entry: an entry
+ * @busy: set to the folio, with a reference to its pagemap, where it is
+ *
+ * A folio that another file has armed is that file's to wait for: this one
+ * gives up its share of the block and frees nothing.  On a device that is
+ * going nothing is busy: its blocks find no next user.
+ *
+ * Context: the i_pages lock held.
+ * Return: true, and @busy for dax_busy_wait(), or false.
+ */
+bool dax_entry_busy(void *entry, struct dax_busy *busy)
+{
+	unsigned long pfn = dax_to_pfn(entry), flags;
+	struct dev_pagemap *pgmap;
+	struct folio *folio;
+	bool in_use;
+
+	if (!dax_is_block_entry(entry) || dax_is_armed(entry))
+		return false;
+	pgmap = get_dev_pagemap(pfn, NULL);
+	if (!pgmap)
+		return false;
+
+	folio = pfn_folio(pfn);
+	spin_lock_irqsave(folio_lock_of(pfn), flags);
+	in_use = folio_ref_count(folio) && !folio_armed(folio);
+	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
+	if (!in_use) {
+		put_dev_pagemap(pgmap);
+		return false;
+	}
+	busy->folio = folio;
+	busy->pgmap = pgmap;
+	return true;
+}
+
+/**
+ * dax_entry_pinned - does an entry's folio have users beside the entries
+ * @entry: an entry
+ *
+ * Context: the i_pages lock held, or the entry locked.
+ * Return: true where DMA may still write to the block.
+ */
+bool dax_entry_pinned(void *entry)
+{
+	struct dax_busy busy;
+
+	if (dax_is_armed(entry))
+		return folio_ref_count(pfn_folio(dax_to_pfn(entry))) > 1;
+	if (!dax_entry_busy(entry, &busy))
+		return false;
+	dax_busy_put(&busy);
+	return true;
+}
+
+/*
+ * Zero, or armed again: then zero will not come, and the caller has to unmap
+ * and disarm once more.  Both events end in wake_up_var() on the count.
+ */
+static bool wait_is_over(struct folio *folio)
+{
+	return !folio_ref_count(folio) || folio_armed(folio);
+}
+
+/**
+ * dax_busy_put - forget a busy folio without waiting for it
+ * @busy: from dax_entry_busy()
+ *
+ * Context: any.
+ */
+void dax_busy_put(struct dax_busy *busy)
+{
+	put_dev_pagemap(busy->pgmap);
+	busy->folio = NULL;
+	busy->pgmap = NULL;
+}
+
+/**
+ * dax_busy_wait - wait until a folio may be idle
+ * @busy: from dax_entry_busy(); forgotten on return
+ *
+ * Context: process context, sleeps; no lock that a page fault may want.
+ * Return: 0, for the caller to look again, or -ERESTARTSYS on a signal.
+ */
+int dax_busy_wait(struct dax_busy *busy)
+{
+	int error = wait_var_event_interruptible(&busy->folio->_refcount,
+						 wait_is_over(busy->folio));
+
+	dax_busy_put(busy);
+	return error;
+}
+
+/**
+ * dax_busy_wait_final - wait until a folio may be idle, where one cannot fail
+ * @busy: from dax_entry_busy(); forgotten on return
+ *
+ * For eviction.  Says in the log every ten seconds what it waits for.
+ *
+ * Context: process context, sleeps.
+ */
+void dax_busy_wait_final(struct dax_busy *busy)
+{
+	while (!wait_var_event_timeout(&busy->folio->_refcount,
+				       wait_is_over(busy->folio), 10 * HZ))
+		pr_info("dax: eviction waits for DMA: pfn %#lx has %d references left\n",
+			folio_pfn(busy->folio), folio_ref_count(busy->folio));
+	dax_busy_put(busy);
+}
+
+static void revoke_mapping(struct address_space *mapping,
+			   struct dev_pagemap *pgmap)
+{
+	XA_STATE(xas, &mapping->i_pages, 0);
+	unsigned int scanned = 0;
+	void *entry;
+
+	xas_lock_irq(&xas);
+	xas_for_each(&xas, entry, ULONG_MAX) {
+		/* Locked: it may be about to be armed. */
+		if (dax_is_locked(entry))
+			entry = dax_get_unlocked_entry(&xas, 0);
+		if (!entry || !xa_is_value(entry))
+			continue;
+		if (dax_is_armed(entry) &&
+		    pgmap_pfn_valid(pgmap, dax_to_pfn(entry)))
+			dax_entry_unmap(&xas, mapping, entry);
+		else
+			dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
+
+		if (++scanned % XA_CHECK_SCHED)
+			continue;
+		xas_pause(&xas);
+		xas_unlock_irq(&xas);
+		cond_resched();
+		xas_lock_irq(&xas);
+	}
+	xas_unlock_irq(&xas);
+}
+
+static void revoke_super(struct super_block *sb, void *pgmap)
+{
+	struct inode *inode, *held = NULL;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		spin_lock(&inode->i_lock);
+		/* On its way out it gives up its entries by itself. */
+		if (!IS_DAX(inode) || mapping_empty(inode->i_mapping) ||
+		    (inode->i_state & (I_FREEING | I_WILL_FREE | I_NEW))) {
+			spin_unlock(&inode->i_lock);
+			continue;
+		}
+		__iget(inode);
+		spin_unlock(&inode->i_lock);
+		spin_unlock(&sb->s_inode_list_lock);
+
+		/* Keeps its place in the list; the one before may go now. */
+		iput(held);
+		held = inode;
+		revoke_mapping(inode->i_mapping, pgmap);
+		cond_resched();
+		spin_lock(&sb->s_inode_list_lock);
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	iput(held);
+}
+
+/**
+ * dax_revoke_pagemap - take back every mapping of a device that is going
+ * @pgmap: the pagemap; its reference is killed already
+ *
+ * Walks every file of every mounted file system: the device cannot tell who
+ * uses it (a partition, a dm target or ext4 leaves no holder behind).  What
+ * is armed on @pgmap is unmapped and disarmed; a fault that comes later finds
+ * the device gone and ends in SIGBUS.
+ *
+ * Context: process context, sleeps; takes s_umount of each super block.
+ */
+void dax_revoke_pagemap(struct dev_pagemap *pgmap)
+{
+	iterate_supers(revoke_super, pgmap);
+}
+EXPORT_SYMBOL_GPL(dax_revoke_pagemap);

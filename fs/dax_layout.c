@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * No block is freed under DMA.
+ *
+ * Before a file system frees or moves blocks it breaks the layout of the
+ * range: everything in it is unmapped, its entries are disarmed, and whoever
+ * still uses one of the folios is waited for.  It does not matter whether the
+ * file is mapped: a pin outlives the mapping it came from.
+ *
+ * Against get_user_pages_fast(): it takes its reference and then looks whether
+ * the leaf is still there.  A break clears the leaf, then gives up the entry's
+ * reference, then looks at the count.  Either it sees the new reference or
+ * get_user_pages_fast() sees the leaf gone and puts it, which wakes the break.
+ * get_user_pages() does the same under the page-table lock.
+ *
+ * Against page faults: the caller holds the invalidate lock, so none maps
+ * anything in the range, until the break drops the lock to wait.  It has to:
+ * the DMA may belong to a call that has yet to fault a page of this very
+ * range.  Such a fault arms the entry again, and the break starts over.
+ */
+#include <linux/dax.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include "dax_entry.h"
+
+/* With the pauses in between, about ten seconds of a range that is re-armed. */
+#define BREAK_ROUNDS	128
+
+static pgoff_t last_page(loff_t end)
+{
+	return end == LLONG_MAX ? ULONG_MAX : end >> PAGE_SHIFT;
+}
+
+/*
+ * The next folio in use from *index on; with @disarm also disarms all there
+ * is up to @last, and goes on to do so when it has found one.
+ */
+static bool scan(struct address_space *mapping, pgoff_t *index, pgoff_t last,
+		 bool disarm, struct dax_busy *busy)
+{
+	XA_STATE(xas, &mapping->i_pages, *index);
+	unsigned int scanned = 0;
+	bool found = false;
+	void *entry;
+
+	xas_lock_irq(&xas);
+	xas_for_each(&xas, entry, last) {
+		if (dax_is_locked(entry))
+			entry = dax_get_unlocked_entry(&xas, 0);
+		if (!entry || WARN_ON_ONCE(!xa_is_value(entry)))
+			continue;
+		if (disarm && dax_is_armed(entry)) {
+			entry = dax_entry_disarm(entry);
+			xas_store(&xas, entry);
+		}
+		if (!found && dax_entry_busy(entry, busy)) {
+			found = true;
+			*index = xas.xa_index;
+		}
+		dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
+		if (found && !disarm)
+			break;
+
+		if (++scanned % XA_CHECK_SCHED)
+			continue;
+		xas_pause(&xas);
+		xas_unlock_irq(&xas);
+		cond_resched();
+		xas_lock_irq(&xas);
+	}
+	xas_unlock_irq(&xas);
+	return found;
+}
+
+/**
+ * dax_try_break_layout - break the layout of a range without waiting
+ * @inode: the file
+ * @start: first byte of the range
+ * @end: last byte, or LLONG_MAX for all that follows
+ *
+ * Context: process context, the invalidate lock of @inode held exclusively.
+ * Return: 0 where the range is idle and stays so while the lock is held;
+ * -EAGAIN where a folio is in use: dax_wait_layout(), with no lock held, and
+ * try again.
+ */
+int dax_try_break_layout(struct inode *inode, loff_t start, loff_t end)
+{
+	struct address_space *mapping = inode->i_mapping;
+	pgoff_t first = start >> PAGE_SHIFT, last = last_page(end);
+	struct dax_busy busy;
+
+	if (!dax_mapping(mapping) || mapping_empty(mapping))
+		return 0;
+	lockdep_assert_held_write(&mapping->invalidate_lock);
+
+	unmap_mapping_pages(mapping, first, last - first + 1, false);
+	if (!scan(mapping, &first, last, true, &busy))
+		return 0;
+	dax_busy_put(&busy);
+	return -EAGAIN;
+}
+EXPORT_SYMBOL_GPL(dax_try_break_layout);
+
+/**
+ * dax_wait_layout - wait for those who use a range that was broken
+ * @inode: the file
+ * @start: first byte of the range
+ * @end: last byte, or LLONG_MAX for all that follows
+ * @round: how often the caller has been here for this range; from the second
+ *	time on somebody arms it again, and the wait pauses to let the DMA end
+ *
+ * Context: process context, sleeps.  Not with the invalidate lock, nor any
+ * other that a page fault or the end of an I/O may want.
+ * Return: 0, to try again; -EBUSY after too many rounds; -ERESTARTSYS on a
+ * signal.
+ */
+int dax_wait_layout(struct inode *inode, loff_t start, loff_t end,
+		    unsigned int round)
+{
+	struct address_space *mapping = inode->i_mapping;
+	pgoff_t index = start >> PAGE_SHIFT, last = last_page(end);
+	struct dax_busy busy;
+	int error;
+
+	if (round >= BREAK_ROUNDS)
+		return -EBUSY;
+	if (round)
+		schedule_timeout_interruptible(min_t(long, round, HZ / 10));
+	if (signal_pending(current))
+		return -ERESTARTSYS;
+
+	while (scan(mapping, &index, last, false, &busy)) {
+		error = dax_busy_wait(&busy);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(dax_wait_layout);
+
+/**
+ * dax_break_layout - make a range of a file safe to free or move
+ * @inode: the file
+ * @start: first byte of the range
+ * @end: last byte, or LLONG_MAX for all that follows
+ *
+ * Waits until nobody uses the folios of the range, whoever maps the file or
+ * no longer does.  Drops the invalidate lock while it waits and holds it
+ * again on return, whatever it returns.  On an error nothing has changed.
+ *
+ * Context: process context, sleeps; the invalidate lock of @inode held
+ * exclusively.
+ * Return: 0; -ERESTARTSYS on a signal; -EBUSY where the range is used again
+ * and again while this waits.
+ */
+int dax_break_layout(struct inode *inode, loff_t start, loff_t end)
+{
+	struct address_space *mapping = inode->i_mapping;
+	unsigned int round = 0;
+	int error;
+
+	while (dax_try_break_layout(inode, start, end)) {
+		filemap_invalidate_unlock(mapping);
+		error = dax_wait_layout(inode, start, end, round++);
+		filemap_invalidate_lock(mapping);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(dax_break_layout);
+
+/**
+ * dax_break_entries - take the entries of a range out before they are replaced
+ * @mapping: the file
+ * @first: first page of the range
+ * @last: last page
+ * @nowait: fail rather than wait for DMA
+ *
+ * Copy-on-write gives a range new blocks, a write into a hole gives it its
+ * first: what is mapped there, and what the entries say, is old.  Faults are
+ * not kept out, so each entry is unmapped while it is locked.  Whether it is
+ * dirty does not matter: the copy reads what the CPU sees.
+ *
+ * Context: process context, sleeps; i_rwsem of the file held.
+ * Return: 0; -EAGAIN where @nowait and a folio is in use; -ERESTARTSYS on a
+ * signal, with entries taken out that a fault brings back.
+ */
+int dax_break_entries(struct address_space *mapping, pgoff_t first,
+		      pgoff_t last, bool nowait)
+{
+	XA_STATE(xas, &mapping->i_pages, first);
+	unsigned int scanned = 0;
+	struct dax_busy busy;
+	int error = 0;
+	void *entry;
+
+	xas_lock_irq(&xas);
+	xas_for_each(&xas, entry, last) {
+		if (dax_is_locked(entry))
+			entry = dax_get_unlocked_entry(&xas, 0);
+		if (!entry || WARN_ON_ONCE(!xa_is_value(entry)))
+			continue;
+		entry = dax_entry_unmap(&xas, mapping, entry);
+		if (dax_entry_busy(entry, &busy)) {
+			pgoff_t index = xas.xa_index;
+
+			dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
+			xas_unlock_irq(&xas);
+			if (nowait) {
+				dax_busy_put(&busy);
+				return -EAGAIN;
+			}
+			error = dax_busy_wait(&busy);
+			if (error)
+				return error;
+			xas_set(&xas, index);
+			xas_lock_irq(&xas);
+			continue;
+		}
+		xas_store(&xas, NULL);
+		mapping->nrpages -= 1UL << dax_entry_order(entry);
+		dax_put_unlocked_entry(&xas, entry, WAKE_ALL);
+
+		if (++scanned % XA_CHECK_SCHED)
+			continue;
+		xas_pause(&xas);
+		xas_unlock_irq(&xas);
+		cond_resched();
+		xas_lock_irq(&xas);
+	}
+	xas_unlock_irq(&xas);
+
+	/* Zero pages hold nothing, and are unmapped all at once. */
+	if (mapping_mapped(mapping))
+		unmap_mapping_pages(mapping, first, last - first + 1, false);
+	return 0;
+}
