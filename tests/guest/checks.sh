@@ -22,11 +22,11 @@ result() {
 
 # check NAME COMMAND...
 check() {
-	name=$1
+	title=$1
 	shift
 	status=0
 	"$@" >/tmp/why 2>&1 || status=$?
-	result "$name" $status
+	result "$title" $status
 }
 
 # fio, DMA between DRIVE and buffers that are a DAX file, checked by checksum
@@ -75,11 +75,11 @@ unbind_checks() {
 	check 'dax: mount again' mount -t "$fs" -o dax=always "$dev" "$mnt"
 	cp /bin/busybox "$mnt/before" && sync
 	driver=$(driver_of "$dev")
-	name=$(basename "$(readlink -f "/sys/block/${dev#/dev/}/device")")
+	namespace=$(basename "$(readlink -f "/sys/block/${dev#/dev/}/device")")
 	run dax_unbind ''
 	plan 4 unbind
 	check 'device: umount after unbind' umount "$mnt"
-	check 'device: bind again' sh -c "echo $name >$driver/bind"
+	check 'device: bind again' sh -c "echo $namespace >$driver/bind"
 	check 'device: mount after bind' mount_again
 	check 'device: the data is still there' cmp /bin/busybox "$mnt/before"
 	umount "$mnt" || :

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "dax_inflight.h"
 
-#define PRIME	MB
+#define PRIME	(opt.patience * MB)
 
 static struct iocb iocbs[2];
 
@@ -105,7 +105,7 @@ void dax_still_reading(struct dax_read *r, const char *when)
 		errno = -r->result;
 		dax_fail_errno("the read failed %s", when);
 	}
-	dax_fail("the read was over %s: use a slower drive", when);
+	dax_again("the read was over %s: use a slower drive", when);
 }
 
 void dax_finish_read(struct dax_read *r)

@@ -26,7 +26,7 @@ struct dax_read {
 void dax_start_read(struct dax_read *r, enum dax_engine engine, int drive,
 		    void *buf, size_t len, off_t at);
 
-/* Fails the test if the read has ended: then it would show nothing. */
+/* Runs the test again if the read has ended: then it would show nothing. */
 void dax_still_reading(struct dax_read *r, const char *when);
 
 /* True if the read is still in flight. */

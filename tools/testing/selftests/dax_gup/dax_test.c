@@ -2,21 +2,24 @@
 /* The runner: one process, one directory and one KTAP line for each test. */
 #include <getopt.h>
 #include <dirent.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "dax_test.h"
 #include "../kselftest.h"
 
 #define TIMEOUT	120	/* seconds for one test; most need one */
+#define AGAIN	5	/* exit status, beside those of kselftest */
+#define TRIES	4
 
-struct dax_opt opt = { .seconds = 5 };
+struct dax_opt opt = { .seconds = 5, .patience = 1 };
 
 /* Where a test, with all its processes, leaves its reason. */
 static struct { char why[512]; } *shared;
 static char dir[200];
+static const char *where;
 
 static void say(const char *fmt, va_list ap, int err)
 {
@@ -56,6 +59,16 @@ void dax_skip(const char *fmt, ...)
 	say(fmt, ap, 0);
 	va_end(ap);
 	_exit(KSFT_SKIP);
+}
+
+void dax_again(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap, 0);
+	va_end(ap);
+	_exit(AGAIN);
 }
 
 void dax_note(const char *fmt, ...)
@@ -124,6 +137,25 @@ static void remove_dir(void)
 	rmdir(dir);
 }
 
+static fsblkcnt_t free_blocks(void)
+{
+	struct statvfs st;
+
+	return statvfs(where, &st) ? 0 : st.f_bfree;
+}
+
+/* A file system may take its time to free what was deleted. */
+static void wait_for_blocks(fsblkcnt_t before)
+{
+	struct timespec tick = { .tv_nsec = 10000000 };
+	int tries;
+
+	for (tries = 0; tries < 500 && free_blocks() + 256 < before; tries++) {
+		sync();
+		nanosleep(&tick, NULL);
+	}
+}
+
 /* Returns the wait status, or -1 if the test had to be given up. */
 static int run_child(const struct dax_test *test)
 {
@@ -155,8 +187,9 @@ static int run_child(const struct dax_test *test)
 	return status;
 }
 
-static void run_test(const struct dax_test *test)
+static int run_once(const struct dax_test *test)
 {
+	fsblkcnt_t before = free_blocks();
 	int status;
 
 	shared->why[0] = 0;
@@ -164,11 +197,23 @@ static void run_test(const struct dax_test *test)
 		ksft_exit_fail_perror(dir);
 	status = run_child(test);
 	remove_dir();
+	wait_for_blocks(before);
+	return status;
+}
+
+static void run_test(const struct dax_test *test)
+{
+	int status, tries = TRIES;
+
+	opt.patience = 1;
+	while ((status = run_once(test)) != -1 && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == AGAIN && --tries)
+		opt.patience *= 2;
 	if (status == -1)
-		ksft_print_msg("no end after %u seconds: see the guest's log for a blocked task\n",
+		ksft_print_msg("why: no end after %u seconds: see the guest's log for a blocked task\n",
 			       TIMEOUT + 2 * opt.seconds);
 	else if (WIFSIGNALED(status))
-		ksft_print_msg("died of signal %d\n", WTERMSIG(status));
+		ksft_print_msg("why: died of signal %d\n", WTERMSIG(status));
 	if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP) {
 		ksft_test_result_skip("%s: %s\n", test->name, shared->why);
 	} else {
@@ -236,6 +281,7 @@ int dax_main(int argc, char **argv, const struct dax_test *tests, size_t nr)
 	if (optind == argc || argc > optind + 2)
 		usage(argv[0]);
 	opt.drive = argv[optind + 1];
+	where = argv[optind];
 	snprintf(dir, sizeof(dir), "%s/%s.%d", argv[optind],
 		 program_invocation_short_name, getpid());
 	opt.dir = dir;

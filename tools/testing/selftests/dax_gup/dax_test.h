@@ -4,7 +4,7 @@
  * data that says where it belongs, and files that are mapped by DAX.
  *
  * A test is a function that returns when all is well. Any other end is a call
- * of dax_fail(), dax_fail_errno() or dax_skip(), from any process or thread of
+ * of dax_fail(), dax_fail_errno(), dax_skip() or dax_again(), from any process or thread of
  * the test; none of them returns. What a test leaves behind (descriptors,
  * mappings, children, files) goes with its process and its directory.
  *
@@ -51,6 +51,7 @@ struct dax_opt {
 	bool refused;		/* long-term pins must say EOPNOTSUPP */
 	bool pageless;		/* the pmem has no struct pages */
 	unsigned int seconds;	/* for tests that repeat until time is up */
+	unsigned int patience;	/* grows each time that dax_again() is called */
 	uint64_t seed;
 };
 
@@ -63,6 +64,9 @@ void dax_fail(const char *fmt, ...)
 void dax_fail_errno(const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 void dax_skip(const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
+/* The test came too late to see anything: run it again, with more patience. */
+void dax_again(const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 void dax_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
