@@ -29,9 +29,9 @@ check() {
 	result "$title" $status
 }
 
-# fio, DMA between DRIVE and buffers that are a DAX file, checked by checksum
+# fio, DMA between DRIVE and buffers that are a DAX file, checked by checksum.
+# fio maps the file as it is: it must be large enough.
 fio_verify() {
-	rm -f "$mnt/buffers"
 	fio --name=verify --filename="$drive" --size=8M --bsrange=4k-128k --rw=randwrite \
 		--verify=crc32c --do_verify=1 --verify_fatal=1 --direct=1 --iodepth=8 \
 		--iomem=mmapshared:"$mnt/buffers" "$@"
@@ -41,9 +41,12 @@ fio_checks() {
 	mnt=$1
 	drive=$2
 	plan 2 fio
+	dd if=/dev/zero of="$mnt/buffers" bs=1M count=8 2>/dev/null
 	check 'gup: fio mmapshared, direct, libaio' fio_verify --ioengine=libaio
-	check 'gup: fio mmapshared, direct, io_uring' fio_verify --ioengine=io_uring
-	rm -f "$mnt/buffers"
+	rm "$mnt/buffers"
+	truncate -s 8M "$mnt/buffers"
+	check 'gup: fio mmapshared, direct, io_uring, from holes' fio_verify --ioengine=io_uring
+	rm "$mnt/buffers"
 }
 
 busy_pages() {
