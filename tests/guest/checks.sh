@@ -94,7 +94,11 @@ mount_again() {
 
 # Page-less pmem: a file system that cannot do without pages says so at mount.
 no_reflink_dax() {
-	! XFS_REFLINK=1 dax_mount xfs "$dev" "$mnt"
+	! XFS_REFLINK=1 dax_mount xfs "$dev" "$mnt" || {
+		umount "$mnt"
+		echo 'xfs with reflink is mounted with DAX on page-less pmem'
+		return 1
+	}
 }
 
 raw_checks() {
