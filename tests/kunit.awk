@@ -11,9 +11,10 @@ function give(verdict, test, remark) {
 	sub(/^(<[0-9]+>)?\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? /, "")
 }
 
-/^ +# Subtest: / { group = $3 }
+/^    # Subtest: / { group = $3 }
 
-/^ +(not )?ok [0-9]+ / {
+# Deeper lines are the parameters of one test.
+/^    (not )?ok [0-9]+ / {
 	skip = $0 ~ /# SKIP/
 	good = $1 == "ok"
 	name = good ? $3 : $4
