@@ -116,9 +116,15 @@ void *dax_entry_arm(void *entry, struct address_space *mapping, pgoff_t index,
 	}
 	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
 
-	/* A break that waits for zero would wait for this entry now. */
-	if (joined)
+	/*
+	 * A break that waits for zero would wait for this entry now.  It queues
+	 * itself, then looks at the folio without the lock, so the stores to
+	 * the folio have to be out before this looks at the queue.
+	 */
+	if (joined) {
+		smp_mb();
 		wake_up_var(&folio->_refcount);
+	}
 	put_dev_pagemap(pgmap);
 	return xa_mk_value(xa_to_value(entry) | DAX_ARMED);
 }
@@ -340,7 +346,7 @@ static void revoke_super(struct super_block *sb, void *pgmap)
 	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
 		spin_lock(&inode->i_lock);
 		/* On its way out it gives up its entries by itself. */
-		if (!IS_DAX(inode) || mapping_empty(inode->i_mapping) ||
+		if (!IS_DAX(inode) ||
 		    (inode->i_state & (I_FREEING | I_WILL_FREE | I_NEW))) {
 			spin_unlock(&inode->i_lock);
 			continue;

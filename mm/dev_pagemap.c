@@ -52,11 +52,16 @@ int dev_pagemap_register(struct dev_pagemap *pgmap, const struct range *range)
 {
 	unsigned long first = PHYS_PFN(range->start);
 	unsigned long last = PHYS_PFN(range->end);
+	int error;
 
 	if (dev_pagemap_overlaps(range))
 		return -EBUSY;
-	return xa_err(xa_store_range(&pagemaps, first, last, pgmap,
-				     GFP_KERNEL));
+	error = xa_err(xa_store_range(&pagemaps, first, last, pgmap,
+				      GFP_KERNEL));
+	/* A range takes several entries; some may be there. */
+	if (error)
+		dev_pagemap_unregister(range);
+	return error;
 }
 
 /**

@@ -162,7 +162,8 @@ static int range_check(struct dev_pagemap *pgmap, const struct range *range)
 
 /*
  * Every page of the range starts out the same, so the first one is made with
- * care and the rest are copies: with a vmemmap no page holds its own number.
+ * care and the rest are copies: with a vmemmap no page holds its own number
+ * (but some architectures keep its address, WANT_PAGE_VIRTUAL).
  * Nobody can see the pages yet.
  */
 static void __ref memmap_init(struct dev_pagemap *pgmap,
@@ -187,11 +188,11 @@ static void __ref memmap_init(struct dev_pagemap *pgmap,
 	idle = *page;
 
 	for (pfn = start; pfn < start + nr; pfn++, page++) {
-		if (!IS_ALIGNED(pfn - start, pgmap_vmemmap_nr(pgmap))) {
-			*page = tail;
-			continue;
-		}
-		*page = idle;
+		*page = IS_ALIGNED(pfn - start, pgmap_vmemmap_nr(pgmap)) ?
+			idle : tail;
+#ifdef WANT_PAGE_VIRTUAL
+		set_page_address(page, __va(PFN_PHYS(pfn)));
+#endif
 		if (pageblock_aligned(pfn)) {
 			set_pageblock_migratetype(page, MIGRATE_MOVABLE);
 			cond_resched();
@@ -199,8 +200,10 @@ static void __ref memmap_init(struct dev_pagemap *pgmap,
 	}
 	if (!pgmap->vmemmap_shift)
 		return;
-	for (pfn = start; pfn < start + nr; pfn += pgmap_vmemmap_nr(pgmap))
+	for (pfn = start; pfn < start + nr; pfn += pgmap_vmemmap_nr(pgmap)) {
 		prep_compound_page(pfn_to_page(pfn), pgmap->vmemmap_shift);
+		cond_resched();
+	}
 }
 
 static int __ref range_add_memory(struct dev_pagemap *pgmap,

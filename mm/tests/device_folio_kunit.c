@@ -7,9 +7,11 @@
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/pagevec.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
