@@ -13,6 +13,7 @@
  * lock or, where the entry is not locked, under the i_pages lock.  Never set
  * where the pfn has no struct page.
  */
+#include <linux/bits.h>
 #include <linux/pgtable.h>
 #include <linux/xarray.h>
 
@@ -21,11 +22,11 @@ struct dev_pagemap;
 struct folio;
 
 #define DAX_SHIFT	(5)
-#define DAX_LOCKED	(1UL << 0)
-#define DAX_PMD		(1UL << 1)
-#define DAX_ZERO_PAGE	(1UL << 2)
-#define DAX_EMPTY	(1UL << 3)
-#define DAX_ARMED	(1UL << 4)
+#define DAX_LOCKED	BIT(0)
+#define DAX_PMD		BIT(1)
+#define DAX_ZERO_PAGE	BIT(2)
+#define DAX_EMPTY	BIT(3)
+#define DAX_ARMED	BIT(4)
 
 /**
  * enum dax_wake_mode - which waiters for an entry to wake
@@ -114,6 +115,8 @@ struct dax_busy {
 /* fs/dax_folio.c */
 void *dax_entry_arm(void *entry, struct address_space *mapping, pgoff_t index,
 		    bool shared);
+void dax_entry_claim(void *entry, struct address_space *mapping,
+		     pgoff_t index);
 void *dax_entry_disarm(void *entry);
 void *dax_entry_unmap(struct xa_state *xas, struct address_space *mapping,
 		      void *entry);

@@ -83,8 +83,8 @@ bool dax_evict_later(struct inode *inode)
 {
 	struct eviction *eviction;
 
-	if (!dax_mapping(inode->i_mapping) || mapping_empty(inode->i_mapping) ||
-	    !has_pinned_pages(inode->i_mapping))
+	if (!dax_mapping(&inode->i_data) || mapping_empty(&inode->i_data) ||
+	    !has_pinned_pages(&inode->i_data))
 		return false;
 	eviction = kmalloc(sizeof(*eviction), GFP_NOFS);
 	if (!eviction)

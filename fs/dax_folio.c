@@ -116,17 +116,52 @@ void *dax_entry_arm(void *entry, struct address_space *mapping, pgoff_t index,
 	}
 	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
 
-	/*
-	 * A break that waits for zero would wait for this entry now.  It queues
-	 * itself, then looks at the folio without the lock, so the stores to
-	 * the folio have to be out before this looks at the queue.
-	 */
+	/* A break that waits for zero would wait for this entry now. */
 	if (joined) {
+		/*
+		 * It queues itself, then looks at the folio without the lock:
+		 * the stores to the folio before the look at the queue.
+		 */
 		smp_mb();
 		wake_up_var(&folio->_refcount);
 	}
 	put_dev_pagemap(pgmap);
 	return xa_mk_value(xa_to_value(entry) | DAX_ARMED);
+}
+
+/**
+ * dax_entry_claim - the file has a block for itself that was shared
+ * @entry: a locked entry, armed
+ * @mapping: the file
+ * @index: page offset of @entry in the file
+ *
+ * The other files gave it up one by one and left a share of one.  From here on
+ * the folio leads to @mapping again.
+ *
+ * Context: process context, the entry lock held.
+ */
+void dax_entry_claim(void *entry, struct address_space *mapping, pgoff_t index)
+{
+	unsigned long pfn = dax_to_pfn(entry), flags;
+	struct folio *folio = pfn_folio(pfn);
+
+	if (READ_ONCE(folio->mapping))
+		return;
+
+	spin_lock_irqsave(folio_lock_of(pfn), flags);
+	if (!folio->mapping && folio->page.share == 1) {
+		/* Index and share are one word. */
+		folio->index = index;
+		WRITE_ONCE(folio->mapping, mapping);
+	}
+	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
+
+	/*
+	 * A waiter that looked in between took an index of zero for a folio
+	 * that is not armed: let it look again.
+	 */
+	smp_mb();
+	wake_up_var(&folio->_refcount);
 }
 
 /**

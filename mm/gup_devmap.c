@@ -18,9 +18,9 @@
  * @page: the page that the leaf maps
  * @flags: FOLL_GET or FOLL_PIN, one of them
  *
- * Zero is not a bug but "fault again": between the end of the entry's
- * reference and the end of the leaf there may be a moment (a driver that goes
- * away revokes the one, then the other).  The fault that follows arms the
+ * As long as entries are unmapped before they are disarmed the count is never
+ * zero here.  It is a try-get all the same: no plain increment may bring an
+ * idle page to life, whose block is free.  The fault that follows arms the
  * entry, or says why not.
  *
  * Context: the page-table lock that covers the leaf is held.

@@ -491,7 +491,7 @@ static void free_migrated_folio(struct folio *folio)
 {
 	mem_cgroup_uncharge(folio);
 	if (folio_test_anon(folio)) {
-		VM_BUG_ON_FOLIO(folio_test_large(folio), folio);
+		VM_WARN_ON_ONCE_FOLIO(folio_test_large(folio), folio);
 		__ClearPageAnonExclusive(folio_page(folio, 0));
 	}
 	/* What is left here would mark the next user's folio as anonymous. */
