@@ -54,7 +54,8 @@ void dax_ibv_connect(struct dax_ibv *v)
 
 	v->cq = ibv_create_cq(v->ctx, 16, NULL, NULL, 0);
 	dax_must(v->cq, "ibv_create_cq");
-	init.send_cq = init.recv_cq = v->cq;
+	init.send_cq = v->cq;
+	init.recv_cq = v->cq;
 	v->qp = ibv_create_qp(v->pd, &init);
 	dax_must(v->qp, "ibv_create_qp");
 	modify(v, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |

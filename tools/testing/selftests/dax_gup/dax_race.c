@@ -77,7 +77,7 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-static _Thread_local sigjmp_buf no_page;
+static __thread sigjmp_buf no_page;
 
 static void fault(int sig)
 {
@@ -235,7 +235,7 @@ static void race(const thread_fn *fn, size_t nr)
 	for (i = 0; i < nr; i++)
 		pthread_join(thread[i], NULL);
 	verify();
-	dax_note("reads %lu, writes %lu, faults %lu, stores %lu, changes %lu, maps %lu, victims %lu",
+	dax_note("reads %lu writes %lu faults %lu stores %lu changes %lu maps %lu victims %lu",
 		 reads, writes, faults, stores, changes, maps, victims);
 	errno = EFAULT;
 	dax_must(reads + stores, "no read ever worked");

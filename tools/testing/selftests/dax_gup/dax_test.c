@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "dax_test.h"
-#include "../kselftest.h"
 
 #define TIMEOUT	120	/* seconds for one test; most need one */
 #define AGAIN	5	/* exit status, beside those of kselftest */
@@ -210,7 +209,7 @@ static void run_test(const struct dax_test *test)
 	       WEXITSTATUS(status) == AGAIN && --tries)
 		opt.patience *= 2;
 	if (status == -1)
-		ksft_print_msg("why: no end after %u seconds: see the guest's log for a blocked task\n",
+		ksft_print_msg("why: no end after %u seconds; see the kernel's log for blocked tasks\n",
 			       TIMEOUT + 2 * opt.seconds);
 	else if (WIFSIGNALED(status))
 		ksft_print_msg("why: died of signal %d\n", WTERMSIG(status));
@@ -270,12 +269,23 @@ int dax_main(int argc, char **argv, const struct dax_test *tests, size_t nr)
 	opt.seed = (uint64_t)time(NULL) << 16 ^ getpid();
 	while ((c = getopt(argc, argv, "t:n:s:rp")) != -1) {
 		switch (c) {
-		case 't': words = optarg; break;
-		case 'n': opt.seconds = strtoul(optarg, NULL, 0); break;
-		case 's': opt.seed = strtoull(optarg, NULL, 0); break;
-		case 'r': opt.refused = true; break;
-		case 'p': opt.pageless = true; break;
-		default: usage(argv[0]);
+		case 't':
+			words = optarg;
+			break;
+		case 'n':
+			opt.seconds = strtoul(optarg, NULL, 0);
+			break;
+		case 's':
+			opt.seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'r':
+			opt.refused = true;
+			break;
+		case 'p':
+			opt.pageless = true;
+			break;
+		default:
+			usage(argv[0]);
 		}
 	}
 	if (optind == argc || argc > optind + 2)

@@ -35,7 +35,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#include "../kselftest.h"
+
 #define KB		1024UL
 #define MB		(1024UL * KB)
 #define PAGE		4096UL
@@ -59,16 +60,12 @@ extern struct dax_opt opt;
 
 int dax_main(int argc, char **argv, const struct dax_test *tests, size_t nr);
 
-void dax_fail(const char *fmt, ...)
-	__attribute__((noreturn, format(printf, 1, 2)));
-void dax_fail_errno(const char *fmt, ...)
-	__attribute__((noreturn, format(printf, 1, 2)));
-void dax_skip(const char *fmt, ...)
-	__attribute__((noreturn, format(printf, 1, 2)));
+void __noreturn __printf(1, 2) dax_fail(const char *fmt, ...);
+void __noreturn __printf(1, 2) dax_fail_errno(const char *fmt, ...);
+void __noreturn __printf(1, 2) dax_skip(const char *fmt, ...);
 /* The test came too late to see anything: run it again, with more patience. */
-void dax_again(const char *fmt, ...)
-	__attribute__((noreturn, format(printf, 1, 2)));
-void dax_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void __noreturn __printf(1, 2) dax_again(const char *fmt, ...);
+void __printf(1, 2) dax_note(const char *fmt, ...);
 
 /* Fail with the errno of @cond's call when @cond does not hold. */
 #define dax_must(cond, ...)				\
