@@ -25,6 +25,7 @@
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/pfn_t.h>
 #include <linux/wait_bit.h>
 #include "dax_entry.h"
 
@@ -47,6 +48,30 @@ static spinlock_t *folio_lock_of(unsigned long pfn)
 {
 	return &folio_locks[hash_long(pfn >> PMD_ORDER, FOLIO_LOCK_BITS)];
 }
+
+/**
+ * dax_has_pages - do the pfns of a device have struct pages
+ * @dax_dev: the device
+ *
+ * For file systems that cannot do without: a block that several files share
+ * is counted in its page.
+ *
+ * Context: process context, sleeps.
+ * Return: false where they have none, or the device is gone.
+ */
+bool dax_has_pages(struct dax_device *dax_dev)
+{
+	pfn_t pfn;
+	long nr;
+	int id;
+
+	/* The mode that takes no notice of bad blocks. */
+	id = dax_read_lock();
+	nr = dax_direct_access(dax_dev, 0, 1, DAX_RECOVERY_WRITE, NULL, &pfn);
+	dax_read_unlock(id);
+	return nr > 0 && pfn_t_has_page(pfn);
+}
+EXPORT_SYMBOL_GPL(dax_has_pages);
 
 static unsigned long folio_armed(struct folio *folio)
 {
