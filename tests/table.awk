@@ -29,6 +29,7 @@ END {
 		line = sprintf("%-36s", "")
 		for (c = 1; c <= columns; c++)
 			line = line sprintf("%-*s", width, kernel[c] == kernel[c - 1] ? "" : kernel[c])
+		sub(/ +$/, "", line)
 		print line
 	}
 	line = sprintf("%-36s", "")

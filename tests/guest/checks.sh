@@ -13,9 +13,10 @@ result() {
 	if [ "$2" -eq 0 ]; then
 		echo "ok $number $1"
 	else
-		# one line, with whatever names the error
 		sed 's/^/# /' /tmp/why
-		echo "# why: status $2: $(tr '\n' ' ' </tmp/why | tail -c 400)"
+		# the line that names the error, else the last one
+		reason=$(grep -m 1 -iE 'error|cannot|fail' /tmp/why || tail -n 1 /tmp/why)
+		echo "# why: status $2: $reason"
 		echo "not ok $number $1"
 	fi
 }
