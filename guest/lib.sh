@@ -18,6 +18,28 @@ await() {
 	done
 }
 
+# pmem_region PROVIDER: the region of memmap= (e820), an NVDIMM (ACPI.NFIT) or a
+# virtio-pmem device (virtio-pmem)
+pmem_region() {
+	for _r in /sys/bus/nd/devices/region*; do
+		[ -d "$_r" ] && [ "$(cat "$(readlink -f "$_r")/../provider")" = "$1" ] || continue
+		basename "$_r"
+		return
+	done
+	_fail "no region of $1; boot with guest/run --memmap, --nvdimm or --pmem"
+}
+
+# pmem_labels: give the NVDIMMs labels, where they have none; what they held is lost
+pmem_labels() {
+	_r=$(pmem_region ACPI.NFIT) || return
+	! grep -q '^5$' "/sys/bus/nd/devices/$_r/nstype" || return 0
+	for _do in disable-region 'init-labels -f' enable-region; do
+		# shellcheck disable=SC2086 # a word and an option
+		ndctl $_do -b ACPI.NFIT all >/tmp/ndctl.$$ 2>&1 || { cat /tmp/ndctl.$$ >&2; return 1; }
+	done
+	rm -f /tmp/ndctl.$$
+}
+
 # pmem_namespace [mem|dev|raw [REGION]]: make all of REGION (region0) one namespace
 # and print its block device. mem, dev: fsdax, the struct pages in memory or on the
 # device. raw: as it is, without an info block. What REGION held is lost.
