@@ -15,6 +15,9 @@ run: build ## everything, from packages to a table of what DMA into a DAX mappin
 test: packages ## the whole test suite; the last line counts
 	@scripts/run-tests
 
+soak: packages ## the long forms of the loops, and stock beside the series
+	@scripts/run-tests soak
+
 compare: three ## the table of make run for base, stock and series
 	@tests/compare
 
@@ -53,4 +56,4 @@ check: ## the quick gates
 clean: ## remove build/ and out/
 	@scripts/clean
 
-.PHONY: help run test compare shell packages build kernel three each tree refresh series check clean
+.PHONY: help run test soak compare shell packages build kernel three each tree refresh series check clean

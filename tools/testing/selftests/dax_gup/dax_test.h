@@ -48,6 +48,7 @@ struct dax_test {
 
 struct dax_opt {
 	const char *dir;	/* of this test, on a DAX file system */
+	const char *device;	/* or a character device of device-dax */
 	const char *drive;	/* takes O_DIRECT, is not DAX */
 	bool refused;		/* long-term pins must say EOPNOTSUPP */
 	bool pageless;		/* the pmem has no struct pages */
