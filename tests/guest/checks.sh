@@ -80,7 +80,7 @@ unbind_checks() {
 	cp /bin/busybox "$mnt/before" && sync
 	driver=$(driver_of "$dev")
 	namespace=$(basename "$(readlink -f "/sys/block/${dev#/dev/}/device")")
-	run dax_unbind ''
+	run dax_unbind '' -t 'waits for a held page'
 	plan 4 unbind
 	check 'device: umount after unbind' umount "$mnt"
 	check 'device: bind again' sh -c "echo $namespace >$driver/bind"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The pmem driver is unbound while a page of its memory is held in a pipe: it
- * waits for that page, and then ends. The file system is dead after this; the
- * caller unmounts it.
+ * waits for that page, and then ends. The file system is dead after each of these
+ * tests; the caller runs one (-t), unmounts it and binds the driver again.
  */
 #include <limits.h>
 #include <poll.h>
@@ -74,8 +74,53 @@ static void held(void)
 		 "read after unbind, EIO expected");
 }
 
+/* The time, in microseconds, of the next line in the log that tells of waiting. */
+static uint64_t next_line(int kmsg)
+{
+	struct pollfd ready = { .fd = kmsg, .events = POLLIN };
+	unsigned long long usec;
+	char buf[2048];
+	ssize_t n;
+
+	while (poll(&ready, 1, 30000) == 1) {
+		n = read(kmsg, buf, sizeof(buf) - 1);
+		if (n <= 0)
+			continue;
+		buf[n] = 0;
+		if (strcasestr(buf, "waiting for") && sscanf(buf, "%*u,%*u,%llu", &usec) == 1)
+			return usec;
+	}
+	dax_fail("the log does not say in 30 seconds what unbind waits for");
+}
+
+static void told(void)
+{
+	struct dax_map m = dax_new("held", LEN, DAX_WRITTEN);
+	struct iovec iov = { m.p, 4 * KB };
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK), pipefd[2];
+	char buf[4 * KB];
+	uint64_t first, second;
+	pid_t pid;
+
+	dax_must(kmsg >= 0 && lseek(kmsg, 0, SEEK_END) >= 0, "/dev/kmsg");
+	dax_must(!pipe(pipefd), "pipe");
+	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == 4 * KB, "vmsplice");
+	pid = dax_fork();
+	if (!pid)
+		unbind();
+	first = next_line(kmsg);
+	second = next_line(kmsg);
+	if (second - first < 9900000)
+		dax_fail("two lines in %llu microseconds", (unsigned long long)(second - first));
+	if (waitpid(pid, NULL, WNOHANG) == pid)
+		dax_fail("unbind was over while a page was held");
+	dax_must(read(pipefd[0], buf, sizeof(buf)) == sizeof(buf), "read");
+	dax_reap(pid, "unbind");
+}
+
 static const struct dax_test tests[] = {
 	{ "device: unbind waits for a held page, then SIGBUS and EIO", held },
+	{ "device: unbind says what it waits for, every ten seconds", told },
 };
 
 int main(int argc, char **argv)
