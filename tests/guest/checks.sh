@@ -15,7 +15,9 @@ result() {
 	else
 		sed 's/^/# /' /tmp/why
 		# the line that names the error, else the last one
-		reason=$(grep -m 1 -iE 'error|cannot|fail' /tmp/why || tail -n 1 /tmp/why)
+		reason=$(grep -m 1 '^# why: ' /tmp/why || grep -v '^# Totals: ' /tmp/why | grep -m 1 -iE 'error|cannot|fail' ||
+			tail -n 1 /tmp/why)
+		reason=${reason#\# why: }
 		echo "# why: status $2: $reason"
 		echo "not ok $number $1"
 	fi
