@@ -1,0 +1,18 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # region, mnt: the sourcing script's
+# Namespaces of $region for tests/guest/zone-device and system-ram. Sourced after
+# /lib/dax-gup.sh.
+
+# create OPTION...: a namespace; $device is its device
+create() {
+	ndctl create-namespace -r "$region" -s 512M "$@" >/tmp/created || return
+	device=/dev/$(sed -n 's/.*"\(blockdev\|chardev\)":"\([^"]*\)".*/\2/p' /tmp/created)
+	await 10 [ -e "$device" ] || { echo "error: no $device"; return 1; }
+}
+
+# What a test that failed has left behind goes.
+clear() {
+	! grep -q " $mnt " /proc/mounts || umount $mnt
+	dmsetup remove_all >/dev/null 2>&1 || :
+	ndctl destroy-namespace -f -r "$region" all >/dev/null 2>&1 || :
+}
