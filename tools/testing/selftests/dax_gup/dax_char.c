@@ -91,12 +91,16 @@ static void misaligned(void)
 {
 	size_t align = attribute("align");
 	int fd = open(opt.device, O_RDWR);
+	uintptr_t p;
 
 	dax_must(fd >= 0, "open %s", opt.device);
 	if (align == PAGE)
 		dax_skip("the device's alignment is 4K");
-	if (mmap(NULL, align, PROT_READ, MAP_SHARED, fd, PAGE) != MAP_FAILED)
-		dax_fail("a mapping at 4K of a device aligned to %zu", align);
+	p = (uintptr_t)mmap(NULL, 3 * align, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	p = (p + align - 1) / align * align + PAGE;
+	if (mmap((void *)p, align, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+		dax_fail("a mapping at %#lx of a device aligned to %zu", p, align);
 	dax_must(errno == EINVAL, "mmap, EINVAL expected");
 	if (mmap(NULL, align, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED)
 		dax_fail("a private mapping");
