@@ -14,7 +14,9 @@
  * where the pfn has no struct page.
  */
 #include <linux/bits.h>
+#include <linux/bug.h>
 #include <linux/pgtable.h>
+#include <linux/sched.h>
 #include <linux/xarray.h>
 
 struct address_space;
@@ -68,6 +70,12 @@ static inline unsigned int dax_entry_order(void *entry)
 	return dax_is_pmd_entry(entry) ? PMD_ORDER : 0;
 }
 
+/* Page offset in the file of an entry that was found at @index. */
+static inline pgoff_t dax_entry_index(void *entry, pgoff_t index)
+{
+	return index & ~((1UL << dax_entry_order(entry)) - 1);
+}
+
 static inline bool dax_is_zero_entry(void *entry)
 {
 	return xa_to_value(entry) & DAX_ZERO_PAGE;
@@ -102,9 +110,33 @@ void dax_put_unlocked_entry(struct xa_state *xas, void *entry,
 void *dax_lock_entry(struct xa_state *xas, void *entry);
 void dax_unlock_entry(struct xa_state *xas, void *entry);
 
+/*
+ * For the body of xas_for_each() under i_pages: waits where @entry is locked.
+ * NULL: it went meanwhile, go on.
+ */
+static inline void *dax_walk_entry(struct xa_state *xas, void *entry)
+{
+	if (dax_is_locked(entry))
+		entry = dax_get_unlocked_entry(xas, 0);
+	if (!entry || WARN_ON_ONCE(!xa_is_value(entry)))
+		return NULL;
+	return entry;
+}
+
+/* Ends that body: now and then lets others have the lock and the CPU. */
+static inline void dax_walk_pause(struct xa_state *xas, unsigned int *scanned)
+{
+	if (++*scanned % XA_CHECK_SCHED)
+		return;
+	xas_pause(xas);
+	xas_unlock_irq(xas);
+	cond_resched();
+	xas_lock_irq(xas);
+}
+
 /**
  * struct dax_busy - a folio that somebody uses beside the DAX entries
- * @folio: the folio
+ * @folio: the folio, or %NULL where nobody does
  * @pgmap: its host, with a reference that keeps the memmap while one waits
  */
 struct dax_busy {
@@ -117,9 +149,9 @@ void *dax_entry_arm(void *entry, struct address_space *mapping, pgoff_t index,
 		    bool shared);
 void dax_entry_claim(void *entry, struct address_space *mapping,
 		     pgoff_t index);
-void *dax_entry_disarm(void *entry);
+void *dax_entry_disarm(void *entry, struct dax_busy *busy);
 void *dax_entry_unmap(struct xa_state *xas, struct address_space *mapping,
-		      void *entry);
+		      void *entry, struct dax_busy *busy);
 bool dax_entry_busy(void *entry, struct dax_busy *busy);
 bool dax_entry_pinned(void *entry);
 int dax_busy_wait(struct dax_busy *busy);

@@ -47,12 +47,7 @@ static bool has_pinned_pages(struct address_space *mapping)
 		pinned = dax_entry_pinned(entry);
 		if (pinned)
 			break;
-		if (++scanned % XA_CHECK_SCHED)
-			continue;
-		xas_pause(&xas);
-		xas_unlock_irq(&xas);
-		cond_resched();
-		xas_lock_irq(&xas);
+		dax_walk_pause(&xas, &scanned);
 	}
 	xas_unlock_irq(&xas);
 	return pinned;

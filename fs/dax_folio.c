@@ -13,6 +13,14 @@
  * memory failure.  Shared by several it has no mapping, and counts the armed
  * entries in page->share.
  *
+ * An entry is one folio: a PMD entry a compound one.  It is assembled when the
+ * entry is armed over idle pages, and stays assembled when it is idle again,
+ * as files are truncated more often than their blocks find a smaller use.
+ * Until then it does no harm: it has no reference, no mapping and no share, so
+ * nobody finds it, and a bio never looked at the page.  It is taken apart
+ * by the entry that needs it smaller, before that is armed.  A block that files
+ * share is mapped page by page: no PMD entry is armed over it.
+ *
  * Locks: the entry lock belongs to one file and one index; a block may be in
  * several files.  What is said above of a folio changes under folio_lock_of(),
  * nested inside the entry lock or the i_pages lock.  A reference to a folio
@@ -20,6 +28,7 @@
  * by a try-get from one that is there.
  */
 #include <linux/dax.h>
+#include <linux/device_folio.h>
 #include <linux/fs.h>
 #include <linux/hash.h>
 #include <linux/memremap.h>
@@ -92,6 +101,35 @@ static void folio_set_armed(struct folio *folio, struct address_space *mapping,
 	}
 }
 
+/*
+ * The folio that an entry is to be armed over, assembled or taken apart as
+ * it needs it; NULL where the pages are in use in another shape.
+ */
+static struct folio *folio_for(void *entry, bool shared)
+{
+	struct page *page = pfn_to_page(dax_to_pfn(entry));
+	unsigned int order = dax_entry_order(entry);
+	struct folio *folio = page_folio(page);
+
+	lockdep_assert_held(folio_lock_of(dax_to_pfn(entry)));
+
+	if (order) {
+		if (shared)
+			return NULL;
+		if (folio_order(folio) != order &&
+		    !device_folio_assemble(page, order))
+			return NULL;
+		return page_folio(page);
+	}
+	if (folio_test_large(folio)) {
+		/* No block finds a new use before its folio is idle. */
+		if (WARN_ON_ONCE(folio_ref_count(folio)))
+			return NULL;
+		device_folio_dismantle(folio);
+	}
+	return page_folio(page);
+}
+
 /**
  * dax_entry_arm - give an entry its share of the folio before it is mapped
  * @entry: a locked entry for a block whose pfn has a struct page, not armed
@@ -99,17 +137,18 @@ static void folio_set_armed(struct folio *folio, struct address_space *mapping,
  * @index: page offset of @entry in the file
  * @shared: other files may have the block too
  *
- * The pagemap is looked up, not read from the page: that is the check that
- * the device is live.  dax_direct_access() gave the pfn out under a lock that
- * is dropped by now, and the memmap may be on its way out.
- *
  * Against teardown: it kills the pagemap's reference, then visits each entry
  * of each file under the entry lock.  Either it finds this one armed, or the
- * look-up here comes after the kill and fails.
+ * look at the reference here comes after the kill.  From zero that look is a
+ * try-get, whose reference the folio keeps; a folio that is live has its own,
+ * so there a look is enough.
  *
- * Context: process context, the entry lock held.
+ * Context: process context, the entry lock held; and what keeps the memmap, as
+ * it may be on its way out: dax_read_lock() held ever since
+ * dax_direct_access() gave out the pfn, or a reference to the pagemap.
  * Return: @entry, armed, for the caller to store; %NULL where the device that
- * hosts the pfn is gone.
+ * hosts the pfn is gone, or the pages of a PMD entry cannot be one folio now:
+ * some are in use by themselves, or @shared.
  */
 void *dax_entry_arm(void *entry, struct address_space *mapping, pgoff_t index,
 		    bool shared)
@@ -121,24 +160,24 @@ void *dax_entry_arm(void *entry, struct address_space *mapping, pgoff_t index,
 
 	if (WARN_ON_ONCE(dax_is_armed(entry)))
 		return entry;
-	pgmap = get_dev_pagemap(pfn, NULL);
-	if (!pgmap)
-		return NULL;
-	folio = pfn_folio(pfn);
 
 	spin_lock_irqsave(folio_lock_of(pfn), flags);
+	folio = folio_for(entry, shared);
+	if (!folio)
+		goto refuse;
+	pgmap = folio->page.pgmap;
 	if (folio_armed(folio)) {
-		folio_set_armed(folio, mapping, index, shared);
+		if (percpu_ref_is_dying(&pgmap->ref))
+			goto refuse;
 	} else if (folio_try_get(folio)) {
 		/* Disarmed by a break, and pinned still. */
-		folio_set_armed(folio, mapping, index, shared);
 		joined = true;
 	} else {
-		/* From idle.  The reference to the pagemap is the folio's. */
-		folio_set_armed(folio, mapping, index, shared);
-		pgmap = NULL;
+		if (!percpu_ref_tryget_live(&pgmap->ref))
+			goto refuse;
 		folio_ref_unfreeze(folio, 1);
 	}
+	folio_set_armed(folio, mapping, index, shared);
 	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
 
 	/* A break that waits for zero would wait for this entry now. */
@@ -150,8 +189,11 @@ void *dax_entry_arm(void *entry, struct address_space *mapping, pgoff_t index,
 		smp_mb();
 		wake_up_var(&folio->_refcount);
 	}
-	put_dev_pagemap(pgmap);
 	return xa_mk_value(xa_to_value(entry) | DAX_ARMED);
+
+refuse:
+	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
+	return NULL;
 }
 
 /**
@@ -190,20 +232,26 @@ void dax_entry_claim(void *entry, struct address_space *mapping, pgoff_t index)
 }
 
 /**
- * dax_entry_disarm - take back an entry's share of its folio
- * @entry: an entry that nothing maps any more, armed or not
+ * dax_entry_disarm - take back an armed entry's share of its folio
+ * @entry: an armed entry that nothing maps any more
+ * @busy: set to the folio, with a reference to its pagemap, where others than
+ *	entries use it; or %NULL
+ *
+ * Whoever takes a reference without the page-table lock looks at the leaf
+ * after that, and the leaf is gone: so the count that is seen here, before the
+ * entry's own reference goes, leaves out nobody who stays.
  *
  * Context: the entry lock held, or the i_pages lock and the entry unlocked.
  * Return: @entry, not armed, for the caller to store.
  */
-void *dax_entry_disarm(void *entry)
+void *dax_entry_disarm(void *entry, struct dax_busy *busy)
 {
 	unsigned long pfn = dax_to_pfn(entry), flags;
 	struct folio *folio;
 	bool last;
 
-	if (!dax_is_armed(entry))
-		return entry;
+	if (busy)
+		busy->folio = NULL;
 
 	/* Armed: the folio is live, so its memmap is there. */
 	folio = pfn_folio(pfn);
@@ -217,8 +265,14 @@ void *dax_entry_disarm(void *entry)
 	}
 	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
 
-	if (last)
+	if (last) {
+		if (busy && folio_ref_count(folio) > 1) {
+			busy->folio = folio;
+			busy->pgmap = folio->page.pgmap;
+			percpu_ref_get(&busy->pgmap->ref);
+		}
 		folio_put(folio);
+	}
 	return xa_mk_value(xa_to_value(entry) & ~DAX_ARMED);
 }
 
@@ -227,33 +281,59 @@ void *dax_entry_disarm(void *entry)
  * @xas: at the entry, i_pages lock held; dropped and taken again
  * @mapping: the file
  * @entry: the entry as stored, not locked
+ * @busy: as for dax_entry_busy(), or %NULL
  *
  * The entry stays locked while it is unmapped, so no fault maps it again
  * before it is disarmed.  For single entries where faults are not kept out;
  * a break unmaps its whole range at once.
  *
+ * A PMD entry for a hole may be mapped beyond the range that its caller
+ * unmaps; nobody would look for those zero pages once it is gone.
+ *
  * Context: process context, sleeps.
  * Return: the entry as stored now, neither locked nor armed.
  */
 void *dax_entry_unmap(struct xa_state *xas, struct address_space *mapping,
-		      void *entry)
+		      void *entry, struct dax_busy *busy)
 {
-	unsigned long nr = 1UL << dax_entry_order(entry);
-	pgoff_t first = xas->xa_index & ~(nr - 1);
+	const bool armed = dax_is_armed(entry);
 
-	if (!dax_is_armed(entry))
+	if (!armed && busy)
+		dax_entry_busy(entry, busy);
+	if (!armed && !(dax_is_zero_entry(entry) && dax_is_pmd_entry(entry)))
 		return entry;
 
 	dax_lock_entry(xas, entry);
 	xas_unlock_irq(xas);
 	if (mapping_mapped(mapping))
-		unmap_mapping_pages(mapping, first, nr, false);
-	entry = dax_entry_disarm(entry);
+		unmap_mapping_pages(mapping,
+				    dax_entry_index(entry, xas->xa_index),
+				    1UL << dax_entry_order(entry), false);
+	if (armed)
+		entry = dax_entry_disarm(entry, busy);
 	xas_reset(xas);
 	xas_lock_irq(xas);
 	xas_store(xas, entry);
 	dax_put_unlocked_entry(xas, entry, WAKE_NEXT);
 	return entry;
+}
+
+/*
+ * The pages of an entry that is not armed are one folio, or many: then another
+ * file has armed entries of its own over some of them, or had.
+ */
+static struct folio *find_busy(void *entry)
+{
+	unsigned long pfn = dax_to_pfn(entry);
+	unsigned long end = pfn + (1UL << dax_entry_order(entry));
+	struct folio *folio;
+
+	for (; pfn < end; pfn += folio_nr_pages(folio)) {
+		folio = pfn_folio(pfn);
+		if (folio_ref_count(folio) && !folio_armed(folio))
+			return folio;
+	}
+	return NULL;
 }
 
 /**
@@ -266,32 +346,26 @@ void *dax_entry_unmap(struct xa_state *xas, struct address_space *mapping,
  * going nothing is busy: its blocks find no next user.
  *
  * Context: the i_pages lock held.
- * Return: true, and @busy for dax_busy_wait(), or false.
+ * Return: true, and @busy for dax_busy_wait(), or false and a @busy without a
+ * folio.
  */
 bool dax_entry_busy(void *entry, struct dax_busy *busy)
 {
 	unsigned long pfn = dax_to_pfn(entry), flags;
-	struct dev_pagemap *pgmap;
-	struct folio *folio;
-	bool in_use;
 
+	busy->folio = NULL;
 	if (!dax_is_block_entry(entry) || dax_is_armed(entry))
 		return false;
-	pgmap = get_dev_pagemap(pfn, NULL);
-	if (!pgmap)
+	busy->pgmap = get_dev_pagemap(pfn, NULL);
+	if (!busy->pgmap)
 		return false;
 
-	folio = pfn_folio(pfn);
 	spin_lock_irqsave(folio_lock_of(pfn), flags);
-	in_use = folio_ref_count(folio) && !folio_armed(folio);
+	busy->folio = find_busy(entry);
 	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
-	if (!in_use) {
-		put_dev_pagemap(pgmap);
-		return false;
-	}
-	busy->folio = folio;
-	busy->pgmap = pgmap;
-	return true;
+	if (!busy->folio)
+		put_dev_pagemap(busy->pgmap);
+	return busy->folio;
 }
 
 /**
@@ -368,6 +442,52 @@ void dax_busy_wait_final(struct dax_busy *busy)
 	dax_busy_put(busy);
 }
 
+/**
+ * dax_lock_mapping_entry - lock what a file has at an index
+ * @mapping: the file; the caller keeps its inode
+ * @index: page offset in the file
+ * @page: set to the page that may be mapped at @index, or %NULL
+ *
+ * While it is locked no fault maps the page, and the file does not lose it.
+ *
+ * Context: process context, sleeps.
+ * Return: a cookie for dax_unlock_mapping_entry(), 0 where there is no entry.
+ */
+dax_entry_t dax_lock_mapping_entry(struct address_space *mapping,
+				   unsigned long index, struct page **page)
+{
+	XA_STATE(xas, &mapping->i_pages, index);
+	void *entry;
+
+	*page = NULL;
+	xas_lock_irq(&xas);
+	entry = dax_get_unlocked_entry(&xas, 0);
+	if (entry)
+		dax_lock_entry(&xas, entry);
+	xas_unlock_irq(&xas);
+	if (entry && dax_is_armed(entry))
+		*page = pfn_to_page(dax_to_pfn(entry) + index -
+				    dax_entry_index(entry, index));
+	return (dax_entry_t)entry;
+}
+
+/**
+ * dax_unlock_mapping_entry - undo dax_lock_mapping_entry()
+ * @mapping: as given there
+ * @index: as given there
+ * @cookie: what it returned
+ *
+ * Context: process context.
+ */
+void dax_unlock_mapping_entry(struct address_space *mapping,
+			      unsigned long index, dax_entry_t cookie)
+{
+	XA_STATE(xas, &mapping->i_pages, index);
+
+	if (cookie)
+		dax_unlock_entry(&xas, (void *)cookie);
+}
+
 static void revoke_mapping(struct address_space *mapping,
 			   struct dev_pagemap *pgmap)
 {
@@ -378,22 +498,15 @@ static void revoke_mapping(struct address_space *mapping,
 	xas_lock_irq(&xas);
 	xas_for_each(&xas, entry, ULONG_MAX) {
 		/* Locked: it may be about to be armed. */
-		if (dax_is_locked(entry))
-			entry = dax_get_unlocked_entry(&xas, 0);
-		if (!entry || !xa_is_value(entry))
+		entry = dax_walk_entry(&xas, entry);
+		if (!entry)
 			continue;
 		if (dax_is_armed(entry) &&
 		    pgmap_pfn_valid(pgmap, dax_to_pfn(entry)))
-			dax_entry_unmap(&xas, mapping, entry);
+			dax_entry_unmap(&xas, mapping, entry, NULL);
 		else
 			dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
-
-		if (++scanned % XA_CHECK_SCHED)
-			continue;
-		xas_pause(&xas);
-		xas_unlock_irq(&xas);
-		cond_resched();
-		xas_lock_irq(&xas);
+		dax_walk_pause(&xas, &scanned);
 	}
 	xas_unlock_irq(&xas);
 }

@@ -34,6 +34,24 @@ static pgoff_t last_page(loff_t end)
 }
 
 /*
+ * An entry is broken as a whole: where a PMD entry reaches over an end of the
+ * range its pages are unmapped there too, from processes that map it by ptes.
+ * The caller keeps faults out, so the entries stay what they are.
+ */
+static void cover_entries(struct address_space *mapping, pgoff_t *first,
+			  pgoff_t *last)
+{
+	void *entry = xa_load(&mapping->i_pages, *first);
+
+	if (entry)
+		*first = dax_entry_index(entry, *first);
+	entry = xa_load(&mapping->i_pages, *last);
+	if (entry)
+		*last = dax_entry_index(entry, *last) +
+			(1UL << dax_entry_order(entry)) - 1;
+}
+
+/*
  * The next folio in use from *index on; with @disarm also disarms all there
  * is up to @last, and goes on to do so when it has found one.
  */
@@ -42,36 +60,34 @@ static bool scan(struct address_space *mapping, pgoff_t *index, pgoff_t last,
 {
 	XA_STATE(xas, &mapping->i_pages, *index);
 	unsigned int scanned = 0;
-	bool found = false;
+	struct dax_busy found;
 	void *entry;
 
+	busy->folio = NULL;
 	xas_lock_irq(&xas);
 	xas_for_each(&xas, entry, last) {
-		if (dax_is_locked(entry))
-			entry = dax_get_unlocked_entry(&xas, 0);
-		if (!entry || WARN_ON_ONCE(!xa_is_value(entry)))
+		entry = dax_walk_entry(&xas, entry);
+		if (!entry)
 			continue;
 		if (disarm && dax_is_armed(entry)) {
-			entry = dax_entry_disarm(entry);
+			entry = dax_entry_disarm(entry, &found);
 			xas_store(&xas, entry);
-		}
-		if (!found && dax_entry_busy(entry, busy)) {
-			found = true;
-			*index = xas.xa_index;
+		} else {
+			dax_entry_busy(entry, &found);
 		}
 		dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
-		if (found && !disarm)
-			break;
-
-		if (++scanned % XA_CHECK_SCHED)
-			continue;
-		xas_pause(&xas);
-		xas_unlock_irq(&xas);
-		cond_resched();
-		xas_lock_irq(&xas);
+		if (found.folio && !busy->folio) {
+			*busy = found;
+			*index = xas.xa_index;
+			if (!disarm)
+				break;
+		} else if (found.folio) {
+			dax_busy_put(&found);
+		}
+		dax_walk_pause(&xas, &scanned);
 	}
 	xas_unlock_irq(&xas);
-	return found;
+	return busy->folio;
 }
 
 /**
@@ -95,6 +111,7 @@ int dax_try_break_layout(struct inode *inode, loff_t start, loff_t end)
 		return 0;
 	lockdep_assert_held_write(&mapping->invalidate_lock);
 
+	cover_entries(mapping, &first, &last);
 	unmap_mapping_pages(mapping, first, last - first + 1, false);
 	if (!scan(mapping, &first, last, true, &busy))
 		return 0;
@@ -199,12 +216,11 @@ int dax_break_entries(struct address_space *mapping, pgoff_t first,
 
 	xas_lock_irq(&xas);
 	xas_for_each(&xas, entry, last) {
-		if (dax_is_locked(entry))
-			entry = dax_get_unlocked_entry(&xas, 0);
-		if (!entry || WARN_ON_ONCE(!xa_is_value(entry)))
+		entry = dax_walk_entry(&xas, entry);
+		if (!entry)
 			continue;
-		entry = dax_entry_unmap(&xas, mapping, entry);
-		if (dax_entry_busy(entry, &busy)) {
+		entry = dax_entry_unmap(&xas, mapping, entry, &busy);
+		if (busy.folio) {
 			pgoff_t index = xas.xa_index;
 
 			dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
@@ -223,13 +239,7 @@ int dax_break_entries(struct address_space *mapping, pgoff_t first,
 		xas_store(&xas, NULL);
 		mapping->nrpages -= 1UL << dax_entry_order(entry);
 		dax_put_unlocked_entry(&xas, entry, WAKE_ALL);
-
-		if (++scanned % XA_CHECK_SCHED)
-			continue;
-		xas_pause(&xas);
-		xas_unlock_irq(&xas);
-		cond_resched();
-		xas_lock_irq(&xas);
+		dax_walk_pause(&xas, &scanned);
 	}
 	xas_unlock_irq(&xas);
 

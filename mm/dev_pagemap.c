@@ -25,6 +25,18 @@ static bool range_has_pfn(const struct range *range, unsigned long pfn)
 }
 
 /**
+ * dev_pagemap_has_pfn - is a pfn device memory, be its host live or going
+ * @pfn: page frame number
+ *
+ * Context: any that may take an RCU read lock.
+ * Return: true where a pagemap is registered for @pfn.
+ */
+bool dev_pagemap_has_pfn(unsigned long pfn)
+{
+	return xa_load(&pagemaps, pfn);
+}
+
+/**
  * dev_pagemap_overlaps - does any pagemap host a pfn of a range
  * @range: bytes, end included
  *
@@ -115,14 +127,15 @@ EXPORT_SYMBOL_GPL(get_dev_pagemap);
  * @pgmap: the pagemap; the caller has a reference
  * @pfn: page frame number
  *
- * Return: true where @pgmap hosts @pfn and it has a struct page.
+ * Return: true where @pgmap hosts @pfn, and @pfn does not host the memmap.
  */
 bool pgmap_pfn_valid(struct dev_pagemap *pgmap, unsigned long pfn)
 {
 	int i;
 
 	for (i = 0; i < pgmap->nr_range; i++)
-		if (range_has_pfn(&pgmap->ranges[i], pfn))
+		if (pfn >= pgmap_first_pfn(pgmap, i) &&
+		    pfn < pgmap_end_pfn(pgmap, i))
 			return true;
 	return false;
 }
@@ -141,15 +154,15 @@ static const char * const type_names[] = {
 	[MEMORY_DEVICE_PCI_P2PDMA] = "p2pdma",
 };
 
-static void show_range(struct seq_file *m, struct dev_pagemap *pgmap,
-		       const struct range *range)
+static void show_range(struct seq_file *m, struct dev_pagemap *pgmap, int i)
 {
-	unsigned long pfn = PHYS_PFN(range->start);
-	unsigned long last = PHYS_PFN(range->end);
-	unsigned long pages = last - pfn + 1, busy = 0, refs = 0;
+	const struct range *range = &pgmap->ranges[i];
+	unsigned long pfn = pgmap_first_pfn(pgmap, i);
+	unsigned long end = pgmap_end_pfn(pgmap, i);
+	unsigned long pages = end - pfn, busy = 0, refs = 0;
 	int max = 0;
 
-	for (; pfn <= last; pfn += pgmap_vmemmap_nr(pgmap)) {
+	for (; pfn < end; pfn += pgmap_vmemmap_nr(pgmap)) {
 		int count = page_ref_count(pfn_to_page(pfn));
 
 		busy += count > 0;
@@ -178,7 +191,7 @@ static int dev_pagemap_show(struct seq_file *m, void *unused)
 		for (i = 0; live && i < pgmap->nr_range; i++) {
 			if (!range_has_pfn(&pgmap->ranges[i], pfn))
 				continue;
-			show_range(m, pgmap, &pgmap->ranges[i]);
+			show_range(m, pgmap, i);
 			next = PHYS_PFN(pgmap->ranges[i].end) + 1;
 		}
 		if (live)

@@ -62,6 +62,7 @@ static const struct device_memory_rule rules[] = {
 	[MEMORY_DEVICE_PCI_P2PDMA] = {
 		.enabled = true,
 		.mapped = true,
+		.needs_free = true,
 		.idle_count = 1,
 	},
 };
@@ -78,15 +79,27 @@ unsigned long memremap_compat_align(void)
 EXPORT_SYMBOL_GPL(memremap_compat_align);
 #endif
 
-static unsigned long range_pages(const struct range *range)
-{
-	return PHYS_PFN(range_len(range));
-}
-
 static unsigned long range_folios(struct dev_pagemap *pgmap, int i)
 {
-	return range_pages(&pgmap->ranges[i]) >> pgmap->vmemmap_shift;
+	return (pgmap_end_pfn(pgmap, i) - pgmap_first_pfn(pgmap, i)) >>
+		pgmap->vmemmap_shift;
 }
+
+/* To loop over the folios of a pagemap: where the next one starts. */
+static unsigned long next_folio_pfn(struct dev_pagemap *pgmap,
+				    unsigned long pfn)
+{
+	pfn += pgmap_vmemmap_nr(pgmap);
+	if (IS_ALIGNED(pfn, PAGES_PER_SECTION))
+		cond_resched();
+	return pfn;
+}
+
+#define for_each_device_folio(pfn, pgmap, i)				\
+	for ((i) = 0; (i) < (pgmap)->nr_range; (i)++)			\
+		for ((pfn) = pgmap_first_pfn(pgmap, i);			\
+		     (pfn) < pgmap_end_pfn(pgmap, i);			\
+		     (pfn) = next_folio_pfn(pgmap, pfn))
 
 static pgprot_t linear_prot(const struct dev_pagemap *pgmap)
 {
@@ -100,7 +113,7 @@ static pgprot_t linear_prot(const struct dev_pagemap *pgmap)
 	}
 }
 
-static int pagemap_check(const struct dev_pagemap *pgmap)
+static int pagemap_check(struct dev_pagemap *pgmap, const char *who)
 {
 	const struct device_memory_rule *rule;
 	const struct dev_pagemap_ops *ops = pgmap->ops;
@@ -108,14 +121,16 @@ static int pagemap_check(const struct dev_pagemap *pgmap)
 
 	if (pgmap->type < MEMORY_DEVICE_PRIVATE ||
 	    pgmap->type > MEMORY_DEVICE_PCI_P2PDMA) {
-		pr_err("type %d is no memory type: the driver has to set one\n",
-		       pgmap->type);
+		pr_err("%s: type %d is no memory type: the driver has to set one\n",
+		       who, pgmap->type);
 		return -EINVAL;
 	}
 	rule = &rules[pgmap->type];
 
 	if (pgmap->nr_range < 1)
 		missing = "a range";
+	else if (pgmap_altmap(pgmap) && (pgmap->nr_range > 1 || !rule->mapped))
+		missing = "one range, mapped by the CPU, to host its memmap";
 	else if (!rule->enabled)
 		missing = "the kernel option for its type";
 	else if (rule->needs_owner && !pgmap->owner)
@@ -127,89 +142,169 @@ static int pagemap_check(const struct dev_pagemap *pgmap)
 	if (!missing)
 		return 0;
 
-	pr_err("pagemap of type %d lacks %s\n", pgmap->type, missing);
+	pr_err("%s: pagemap of type %d lacks %s\n", who, pgmap->type, missing);
 	return -EINVAL;
 }
 
-static int range_check(struct dev_pagemap *pgmap, const struct range *range)
+static int range_check(struct dev_pagemap *pgmap, int i, const char *who)
 {
+	const struct range *range = &pgmap->ranges[i];
 	u64 len = range_len(range);
 
 	/* The memmap grows and shrinks by subsections. */
 	if (!IS_ALIGNED(range->start | len, SUBSECTION_SIZE)) {
-		pr_err("%#llx-%#llx is not aligned to %#lx: align start and size\n",
-		       range->start, range->end, SUBSECTION_SIZE);
+		pr_err("%s: %#llx-%#llx is not aligned to %#lx: align start and size\n",
+		       who, range->start, range->end, SUBSECTION_SIZE);
+		return -EINVAL;
+	}
+	/* Compound pages are whole, and lie where their size says. */
+	if (!IS_ALIGNED(pgmap_first_pfn(pgmap, i) | pgmap_end_pfn(pgmap, i),
+			pgmap_vmemmap_nr(pgmap))) {
+		pr_err("%s: %#llx-%#llx is not aligned to compound pages of %#lx: align start and size, or use smaller pages\n",
+		       who, range->start, range->end,
+		       pgmap_vmemmap_nr(pgmap) << PAGE_SHIFT);
 		return -EINVAL;
 	}
 	if (dev_pagemap_overlaps(range)) {
-		pr_err("%#llx-%#llx has a pagemap: unbind the driver that made it\n",
-		       range->start, range->end);
+		pr_err("%s: %#llx-%#llx has a pagemap: unbind the driver that made it\n",
+		       who, range->start, range->end);
 		return -EBUSY;
 	}
 	if (region_intersects(range->start, len, IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT) {
-		pr_err("%#llx-%#llx overlaps System RAM: choose another range\n",
-		       range->start, range->end);
+		pr_err("%s: %#llx-%#llx overlaps System RAM: choose another range\n",
+		       who, range->start, range->end);
 		return -ENXIO;
 	}
 	if (!mhp_range_allowed(range->start, len, rules[pgmap->type].mapped)) {
-		pr_err("%#llx-%#llx is out of this machine's reach\n",
-		       range->start, range->end);
+		pr_err("%s: %#llx-%#llx is out of this machine's reach\n",
+		       who, range->start, range->end);
 		return -EINVAL;
 	}
 	return 0;
 }
 
 /*
- * Every page of the range starts out the same, so the first one is made with
- * care and the rest are copies: with a vmemmap no page holds its own number
- * (but some architectures keep its address, WANT_PAGE_VIRTUAL).
- * Nobody can see the pages yet.
+ * Is there DRAM for the memmap?  To find out by running out of it would take
+ * everybody else's memory first.
  */
-static void __ref memmap_init(struct dev_pagemap *pgmap,
-			      const struct range *range, int nid)
+static int dram_check(struct dev_pagemap *pgmap, const struct range *range,
+		      const char *who)
 {
-	const int idle_count = rules[pgmap->type].idle_count;
-	unsigned long start = PHYS_PFN(range->start), pfn;
-	unsigned long nr = range_pages(range);
-	struct page *page = pfn_to_page(start);
-	struct page idle, tail;
+	unsigned long nr = PHYS_PFN(range_len(range));
+	long available = si_mem_available();
+	unsigned long need;
 
-	if (highest_memmap_pfn < start + nr - 1)
-		highest_memmap_pfn = start + nr - 1;
+	if (pgmap_altmap(pgmap))
+		return 0;
+	if (vmemmap_can_optimize(NULL, pgmap))
+		need = (nr >> pgmap->vmemmap_shift) * VMEMMAP_RESERVE_NR;
+	else
+		need = PFN_UP(nr * sizeof(struct page));
+	/* Page tables, and the pages of whoever comes meanwhile. */
+	need += need / 16;
+	if (available > 0 && need < available)
+		return 0;
 
-	__init_single_page(page, start, ZONE_DEVICE, nid);
-	__SetPageReserved(page);
-	page->pgmap = pgmap;
-	page->zone_device_data = NULL;
-	set_page_count(page, 0);
-	tail = *page;
-	set_page_count(page, idle_count);
-	idle = *page;
+	pr_err("%s: %#llx-%#llx: struct pages need %lu MiB of DRAM, %ld MiB are available: let the device host them (ndctl create-namespace --map=dev)\n",
+	       who, range->start, range->end, need >> (20 - PAGE_SHIFT),
+	       available >> (20 - PAGE_SHIFT));
+	return -ENOMEM;
+}
 
-	for (pfn = start; pfn < start + nr; pfn++, page++) {
-		*page = IS_ALIGNED(pfn - start, pgmap_vmemmap_nr(pgmap)) ?
-			idle : tail;
+static void __ref memmap_fill(unsigned long pfn, unsigned long end,
+			      const struct page *template)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	for (; pfn < end; pfn++, page++) {
+		*page = *template;
 #ifdef WANT_PAGE_VIRTUAL
 		set_page_address(page, __va(PFN_PHYS(pfn)));
 #endif
-		if (pageblock_aligned(pfn)) {
-			set_pageblock_migratetype(page, MIGRATE_MOVABLE);
-			cond_resched();
-		}
 	}
-	if (!pgmap->vmemmap_shift)
-		return;
-	for (pfn = start; pfn < start + nr; pfn += pgmap_vmemmap_nr(pgmap)) {
-		prep_compound_page(pfn_to_page(pfn), pgmap->vmemmap_shift);
+}
+
+/*
+ * The struct pages of a compound page in the memmap.  All tails are alike, and
+ * behind the first few they may be the same memory: never written then.
+ */
+static void __ref memmap_init_compound(struct dev_pagemap *pgmap,
+				       struct page *head,
+				       const struct page *idle,
+				       const struct page *tail)
+{
+	unsigned long pfn = page_to_pfn(head);
+	unsigned long nr = pgmap_vmemmap_nr(pgmap), i;
+
+	/* Boot memory's memmap, where device memory shares a section, is whole. */
+	if (vmemmap_can_optimize(pgmap_altmap(pgmap), pgmap) &&
+	    !early_section(__pfn_to_section(pfn)) &&
+	    !vmemmap_is_leaf((unsigned long)head + PAGE_SIZE))
+		nr = VMEMMAP_RESERVE_NR * PAGE_SIZE / sizeof(*head);
+
+	memmap_fill(pfn, pfn + 1, idle);
+	memmap_fill(pfn + 1, pfn + nr, tail);
+	__SetPageHead(head);
+	for (i = 1; i < nr; i++)
+		prep_compound_tail(head, i);
+	prep_compound_head(head, pgmap->vmemmap_shift);
+}
+
+/*
+ * Every page of the range starts out the same, so the first one is made with
+ * care and the rest are copies: with a vmemmap no page holds its own number
+ * (but some architectures keep its address, WANT_PAGE_VIRTUAL).  The pages that
+ * host the memmap itself are in use for as long as it stands.
+ * Nobody can see the pages yet.
+ */
+static void __ref memmap_init(struct dev_pagemap *pgmap, int i, int nid)
+{
+	unsigned long pfn = PHYS_PFN(pgmap->ranges[i].start), next;
+	unsigned long data = pgmap_first_pfn(pgmap, i);
+	unsigned long end = pgmap_end_pfn(pgmap, i);
+	struct page *page = pfn_to_page(pfn);
+	struct page host, idle, tail;
+
+	if (highest_memmap_pfn < end - 1)
+		highest_memmap_pfn = end - 1;
+
+	__init_single_page(page, pfn, ZONE_DEVICE, nid);
+	__SetPageReserved(page);
+	page->pgmap = pgmap;
+	page->zone_device_data = NULL;
+	host = *page;
+	set_page_count(page, 0);
+	tail = *page;
+	set_page_count(page, rules[pgmap->type].idle_count);
+	idle = *page;
+
+	memmap_fill(pfn, data, &host);
+	if (pgmap->vmemmap_shift)
+		for (next = data; next < end; next = next_folio_pfn(pgmap, next))
+			memmap_init_compound(pgmap, pfn_to_page(next), &idle,
+					     &tail);
+
+	for (; pfn < end; pfn = next) {
+		next = min(end, pageblock_end_pfn(pfn));
+		if (!pgmap->vmemmap_shift)
+			memmap_fill(max(pfn, data), next, &idle);
+		if (pageblock_aligned(pfn))
+			set_pageblock_migratetype(pfn_to_page(pfn),
+						  MIGRATE_MOVABLE);
 		cond_resched();
 	}
 }
 
 static int __ref range_add_memory(struct dev_pagemap *pgmap,
-				  const struct range *range, int nid)
+				  const struct range *range, int nid,
+				  pgprot_t prot)
 {
-	struct mhp_params params = { .pgprot = linear_prot(pgmap) };
+	struct mhp_params params = {
+		.altmap = pgmap_altmap(pgmap),
+		.pgprot = prot,
+		.pgmap = pgmap,
+	};
 	const bool mapped = rules[pgmap->type].mapped;
 	u64 len = range_len(range);
 	void *shadow = __va(range->start);
@@ -250,45 +345,55 @@ static void range_remove_memory(struct dev_pagemap *pgmap,
 	remove_pfn_range_from_zone(page_zone(pfn_to_page(pfn)), pfn,
 				   PHYS_PFN(len));
 	if (rules[pgmap->type].mapped) {
-		arch_remove_memory(range->start, len);
+		arch_remove_memory(range->start, len, pgmap_altmap(pgmap),
+				   pgmap);
 		kasan_remove_zero_shadow(__va(range->start), len);
 	} else {
-		__remove_pages(pfn, PHYS_PFN(len));
+		__remove_pages(pfn, PHYS_PFN(len), NULL, pgmap);
 	}
 	mem_hotplug_done();
 }
 
-static int range_setup(struct dev_pagemap *pgmap, int i, int nid)
+static int range_setup(struct dev_pagemap *pgmap, int i, int nid,
+		       const char *who)
 {
 	const struct range *range = &pgmap->ranges[i];
 	unsigned long pfn = PHYS_PFN(range->start);
 	pgprot_t prot = linear_prot(pgmap);
 	int error;
 
-	error = range_check(pgmap, range);
+	error = range_check(pgmap, i, who);
+	if (!error)
+		error = dram_check(pgmap, range, who);
+	/*
+	 * First: from here on pfn_to_online_page() knows whose these are, in
+	 * the section that they share with System RAM.  Nobody gets a
+	 * reference before all ranges stand.
+	 */
+	if (!error)
+		error = dev_pagemap_register(pgmap, range);
 	if (error)
 		return error;
 
+	/* May change @prot: to what others have mapped the memory as. */
 	error = track_pfn_remap(NULL, &prot, pfn, 0, range_len(range));
 	if (error)
-		return error;
-	error = range_add_memory(pgmap, range, nid);
-	if (error)
+		goto unregister;
+	error = range_add_memory(pgmap, range, nid, prot);
+	if (error) {
+		pr_err("%s: %#llx-%#llx: no struct pages (%d): free memory, or let the device host them (ndctl create-namespace --map=dev)\n",
+		       who, range->start, range->end, error);
 		goto untrack;
-	memmap_init(pgmap, range, nid);
-
-	/* Last: a lookup that finds the pagemap finds pages that are whole. */
-	error = dev_pagemap_register(pgmap, range);
-	if (error)
-		goto remove;
+	}
+	memmap_init(pgmap, i, nid);
 	if (rules[pgmap->type].idle_count)
 		percpu_ref_get_many(&pgmap->ref, range_folios(pgmap, i));
 	return 0;
 
-remove:
-	range_remove_memory(pgmap, range);
 untrack:
 	untrack_pfn(NULL, pfn, range_len(range), true);
+unregister:
+	dev_pagemap_unregister(range);
 	return error;
 }
 
@@ -296,55 +401,55 @@ static void range_teardown(struct dev_pagemap *pgmap, int i)
 {
 	const struct range *range = &pgmap->ranges[i];
 
-	/*
-	 * Ends in a grace period, and get_user_pages_fast() runs with
-	 * interrupts off: whoever read a leaf before it was cleared is done
-	 * with the struct page by now.
-	 */
-	dev_pagemap_unregister(range);
 	range_remove_memory(pgmap, range);
 	untrack_pfn(NULL, PHYS_PFN(range->start), range_len(range), true);
+	dev_pagemap_unregister(range);
+}
+
+/* All ranges that stand, and what is common to them. */
+static void pagemap_teardown(struct dev_pagemap *pgmap)
+{
+	int i;
+
+	/*
+	 * get_user_pages_fast() runs with interrupts off: whoever read a leaf
+	 * before it was cleared is done with the struct page after this.
+	 */
+	synchronize_rcu();
+	for (i = 0; i < pgmap->nr_range; i++)
+		range_teardown(pgmap, i);
+	if (pgmap_altmap(pgmap))
+		vmem_altmap_exit(pgmap_altmap(pgmap));
+	percpu_ref_exit(&pgmap->ref);
 }
 
 /* Give up the references that idle pages of a type hold for themselves. */
 static void drop_idle_refs(struct dev_pagemap *pgmap)
 {
-	unsigned long pfn, end;
+	unsigned long pfn;
 	int i;
 
 	if (!rules[pgmap->type].idle_count)
 		return;
-
-	for (i = 0; i < pgmap->nr_range; i++) {
-		/* The host of a BAR counts the pages that it gave out. */
-		if (pgmap->type == MEMORY_DEVICE_PCI_P2PDMA) {
+	/* The host of a BAR counts the pages that it gave out. */
+	if (pgmap->type == MEMORY_DEVICE_PCI_P2PDMA) {
+		for (i = 0; i < pgmap->nr_range; i++)
 			percpu_ref_put_many(&pgmap->ref, range_folios(pgmap, i));
-			continue;
-		}
-		pfn = PHYS_PFN(pgmap->ranges[i].start);
-		end = pfn + range_pages(&pgmap->ranges[i]);
-		for (; pfn < end; pfn += pgmap_vmemmap_nr(pgmap)) {
-			folio_put(pfn_folio(pfn));
-			if (IS_ALIGNED(pfn, PAGES_PER_SECTION))
-				cond_resched();
-		}
+		return;
 	}
+	for_each_device_folio(pfn, pgmap, i)
+		folio_put(pfn_folio(pfn));
 }
 
 static unsigned long busy_folios(struct dev_pagemap *pgmap)
 {
-	unsigned long pfn, end, busy = 0;
+	/* Teardown dropped the idle references, but for those of a BAR. */
+	const int idle = pgmap->type == MEMORY_DEVICE_PCI_P2PDMA;
+	unsigned long pfn, busy = 0;
 	int i;
 
-	for (i = 0; i < pgmap->nr_range; i++) {
-		pfn = PHYS_PFN(pgmap->ranges[i].start);
-		end = pfn + range_pages(&pgmap->ranges[i]);
-		for (; pfn < end; pfn += pgmap_vmemmap_nr(pgmap)) {
-			busy += page_ref_count(pfn_to_page(pfn)) > 0;
-			if (IS_ALIGNED(pfn, PAGES_PER_SECTION))
-				cond_resched();
-		}
-	}
+	for_each_device_folio(pfn, pgmap, i)
+		busy += page_ref_count(pfn_to_page(pfn)) > idle;
 	return busy;
 }
 
@@ -360,8 +465,6 @@ static unsigned long busy_folios(struct dev_pagemap *pgmap)
  */
 void memunmap_pages(struct dev_pagemap *pgmap)
 {
-	int i;
-
 	percpu_ref_kill(&pgmap->ref);
 	if (pgmap->ops && pgmap->ops->revoke)
 		pgmap->ops->revoke(pgmap);
@@ -372,9 +475,7 @@ void memunmap_pages(struct dev_pagemap *pgmap)
 			pgmap->range.start, pgmap->range.end,
 			busy_folios(pgmap));
 
-	for (i = 0; i < pgmap->nr_range; i++)
-		range_teardown(pgmap, i);
-	percpu_ref_exit(&pgmap->ref);
+	pagemap_teardown(pgmap);
 }
 EXPORT_SYMBOL_GPL(memunmap_pages);
 
@@ -385,9 +486,51 @@ static void pagemap_idle(struct percpu_ref *ref)
 	complete(&pgmap->done);
 }
 
+/* @who: whose name the log gives with an error */
+static void *pagemap_build(struct dev_pagemap *pgmap, int nid, const char *who)
+{
+	const int nr_range = pgmap->nr_range;
+	int error;
+
+	error = pagemap_check(pgmap, who);
+	if (error)
+		return ERR_PTR(error);
+	if (nid < 0)
+		nid = numa_mem_id();
+
+	init_completion(&pgmap->done);
+	error = percpu_ref_init(&pgmap->ref, pagemap_idle,
+				PERCPU_REF_INIT_DEAD, GFP_KERNEL);
+	if (error)
+		return ERR_PTR(error);
+	if (pgmap_altmap(pgmap))
+		error = vmem_altmap_init(pgmap_altmap(pgmap));
+	if (error) {
+		percpu_ref_exit(&pgmap->ref);
+		return ERR_PTR(error);
+	}
+
+	/* Counts the ranges that stand: an error takes down no others. */
+	for (pgmap->nr_range = 0; pgmap->nr_range < nr_range;
+	     pgmap->nr_range++) {
+		error = range_setup(pgmap, pgmap->nr_range, nid, who);
+		if (error)
+			break;
+	}
+	if (error) {
+		/* Nobody has seen them. */
+		pagemap_teardown(pgmap);
+		pgmap->nr_range = nr_range;
+		return ERR_PTR(error);
+	}
+	percpu_ref_resurrect(&pgmap->ref);
+	return __va(pgmap->ranges[0].start);
+}
+
 /**
  * memremap_pages - build struct pages for device memory
- * @pgmap: type, ranges, and ops and owner where the type needs them
+ * @pgmap: type, ranges, and ops and owner where the type needs them; altmap
+ *	and %PGMAP_ALTMAP_VALID where the range hosts its memmap
  * @nid: node whose memory the memmap comes from; below zero for any
  *
  * Ranges are in bytes, end included, and aligned to memremap_compat_align().
@@ -401,33 +544,7 @@ static void pagemap_idle(struct percpu_ref *ref)
  */
 void *memremap_pages(struct dev_pagemap *pgmap, int nid)
 {
-	const int nr_range = pgmap->nr_range;
-	int error;
-
-	error = pagemap_check(pgmap);
-	if (error)
-		return ERR_PTR(error);
-	if (nid < 0)
-		nid = numa_mem_id();
-
-	init_completion(&pgmap->done);
-	error = percpu_ref_init(&pgmap->ref, pagemap_idle, 0, GFP_KERNEL);
-	if (error)
-		return ERR_PTR(error);
-
-	/* Counts the ranges that stand: an error takes down no others. */
-	for (pgmap->nr_range = 0; pgmap->nr_range < nr_range;
-	     pgmap->nr_range++) {
-		error = range_setup(pgmap, pgmap->nr_range, nid);
-		if (error)
-			break;
-	}
-	if (error) {
-		memunmap_pages(pgmap);
-		pgmap->nr_range = nr_range;
-		return ERR_PTR(error);
-	}
-	return __va(pgmap->ranges[0].start);
+	return pagemap_build(pgmap, nid, "device memory");
 }
 EXPORT_SYMBOL_GPL(memremap_pages);
 
@@ -446,7 +563,7 @@ static void devm_memremap_pages_release(void *pgmap)
  */
 void *devm_memremap_pages(struct device *dev, struct dev_pagemap *pgmap)
 {
-	void *addr = memremap_pages(pgmap, dev_to_node(dev));
+	void *addr = pagemap_build(pgmap, dev_to_node(dev), dev_name(dev));
 	int error;
 
 	if (IS_ERR(addr))

@@ -17,8 +17,30 @@
 #include <linux/range.h>
 
 struct device;
-struct resource;
-struct seq_file;
+
+/**
+ * struct vmem_altmap - device memory that hosts the memmap of its own range
+ * @base_pfn: first pfn of the range
+ * @end_pfn: last pfn of the device
+ * @reserve: pages from @base_pfn on that the driver keeps to itself
+ * @free: pages after those that are for the memmap
+ * @inaccessible: not to be touched before it is online (%MHP_OFFLINE_INACCESSIBLE)
+ * @used: pages of @free that are taken
+ * @hint: where in @free to look first
+ * @map: a bit for each page of @free, set where it is taken
+ *
+ * The first five are the caller's, the rest is vmem_altmap_init()'s.
+ */
+struct vmem_altmap {
+	unsigned long base_pfn;
+	unsigned long end_pfn;
+	unsigned long reserve;
+	unsigned long free;
+	bool inaccessible;
+	unsigned long used;
+	unsigned long hint;
+	unsigned long *map;
+};
 
 /**
  * enum memory_type - what device memory is for, and when a page of it is idle
@@ -66,13 +88,17 @@ struct dev_pagemap_ops {
 			      unsigned long nr_pages, int mf_flags);
 };
 
+/* The first pages of the first range host the memmap of all of that range. */
+#define PGMAP_ALTMAP_VALID	BIT(0)
+
 /**
  * struct dev_pagemap - a device's ranges of memory that have struct pages
  * @ref: live users; device memory is mapped and its memmap exists until the
  *	last one is gone.  A live fsdax, private or coherent folio holds one.
  * @done: completed when @ref is down to zero after teardown began
  * @type: what the memory is for
- * @flags: none yet
+ * @altmap: where the memmap comes from, with %PGMAP_ALTMAP_VALID in @flags
+ * @flags: PGMAP_*
  * @vmemmap_shift: order of the compound pages that the memmap is made of; 0
  *	for base pages
  * @ops: the host's methods; may be %NULL where @type needs none
@@ -85,6 +111,7 @@ struct dev_pagemap {
 	struct percpu_ref ref;
 	struct completion done;
 	enum memory_type type;
+	struct vmem_altmap altmap;
 	unsigned int flags;
 	unsigned long vmemmap_shift;
 	const struct dev_pagemap_ops *ops;
@@ -95,6 +122,17 @@ struct dev_pagemap {
 		DECLARE_FLEX_ARRAY(struct range, ranges);
 	};
 };
+
+static inline struct vmem_altmap *pgmap_altmap(struct dev_pagemap *pgmap)
+{
+	return pgmap->flags & PGMAP_ALTMAP_VALID ? &pgmap->altmap : NULL;
+}
+
+/* Pages at the start of an altmap's range that are nobody's data. */
+static inline unsigned long vmem_altmap_offset(const struct vmem_altmap *altmap)
+{
+	return altmap ? altmap->reserve + altmap->free : 0;
+}
 
 static inline bool pgmap_has_memory_failure(struct dev_pagemap *pgmap)
 {
@@ -146,6 +184,34 @@ static inline bool folio_is_fsdax(const struct folio *folio)
 {
 	return page_is_device_type(&folio->page, MEMORY_DEVICE_FS_DAX);
 }
+
+#ifdef CONFIG_SPARSEMEM_VMEMMAP
+int vmem_altmap_init(struct vmem_altmap *altmap);
+void vmem_altmap_exit(struct vmem_altmap *altmap);
+void *vmem_altmap_alloc(struct vmem_altmap *altmap, unsigned long size);
+bool vmem_altmap_free(struct vmem_altmap *altmap, unsigned long pfn,
+		      unsigned long nr_pages);
+bool vmem_altmap_covers(const struct vmem_altmap *altmap, unsigned long addr,
+			unsigned long size);
+#else
+static inline void *vmem_altmap_alloc(struct vmem_altmap *altmap,
+				      unsigned long size)
+{
+	return NULL;
+}
+
+static inline bool vmem_altmap_free(struct vmem_altmap *altmap,
+				    unsigned long pfn, unsigned long nr_pages)
+{
+	return false;
+}
+
+static inline bool vmem_altmap_covers(const struct vmem_altmap *altmap,
+				      unsigned long addr, unsigned long size)
+{
+	return false;
+}
+#endif
 
 #ifdef CONFIG_ZONE_DEVICE
 void *memremap_pages(struct dev_pagemap *pgmap, int nid);

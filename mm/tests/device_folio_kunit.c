@@ -7,6 +7,7 @@
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/device_folio.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/memremap.h>
@@ -15,6 +16,7 @@
 #include <linux/pagevec.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/wait_bit.h>
 #include <linux/workqueue.h>
 
@@ -162,6 +164,38 @@ static void bad_ranges_are_refused(struct kunit *test)
 	folio_put(host->folio);
 }
 
+/* Three pages for a memmap of eight: what was populated is given back. */
+static void half_a_memmap_is_given_back(struct kunit *test)
+{
+	struct host *host = test->priv;
+	struct dev_pagemap *small = kunit_kzalloc(test, sizeof(*small),
+						  GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, small);
+	small->type = MEMORY_DEVICE_FS_DAX;
+	small->nr_range = 1;
+	small->range.start = host->res->start;
+	small->range.end = host->res->end;
+	small->flags = PGMAP_ALTMAP_VALID;
+	small->altmap.base_pfn = PHYS_PFN(host->res->start);
+	small->altmap.end_pfn = PHYS_PFN(host->res->end);
+	small->altmap.free = 3;
+	KUNIT_EXPECT_EQ(test, PTR_ERR(memremap_pages(small, NUMA_NO_NODE)),
+			-ENOMEM);
+	KUNIT_EXPECT_EQ(test, small->altmap.used, 0);
+	KUNIT_EXPECT_EQ(test, small->nr_range, 1);
+
+	/* One that lies elsewhere is no altmap at all. */
+	small->altmap.base_pfn++;
+	KUNIT_EXPECT_EQ(test, PTR_ERR(memremap_pages(small, NUMA_NO_NODE)),
+			-EINVAL);
+
+	/* The same range, with a memmap in DRAM. */
+	host_of(test, MEMORY_DEVICE_FS_DAX);
+	make_live(test, host);
+	folio_put(host->folio);
+}
+
 static void get_and_put(struct kunit *test)
 {
 	struct host *host = host_of(test, MEMORY_DEVICE_FS_DAX);
@@ -296,6 +330,119 @@ static void it_comes_and_goes(struct kunit *test)
 	}
 }
 
+#define HUGE_ORDER	9
+#define HUGE_NR		(1UL << HUGE_ORDER)
+
+static void assemble(struct kunit *test, struct host *host)
+{
+	KUNIT_ASSERT_TRUE(test, device_folio_assemble(&host->folio->page,
+						      HUGE_ORDER));
+}
+
+static void assembled_is_one_folio(struct kunit *test)
+{
+	struct host *host = host_of(test, MEMORY_DEVICE_FS_DAX);
+	struct page *head = &host->folio->page;
+	unsigned long i;
+
+	assemble(test, host);
+	KUNIT_EXPECT_EQ(test, folio_order(host->folio), HUGE_ORDER);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(host->folio), 0);
+	for (i = 0; i < HUGE_NR; i++) {
+		if (page_folio(head + i) != host->folio ||
+		    page_ref_count(head + i) ||
+		    !folio_is_fsdax(page_folio(head + i)) ||
+		    page_folio(head + i)->page.pgmap != &host->pgmap)
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, i, HUGE_NR);
+
+	/* Nothing but the host brings it to life, from no page of it. */
+	KUNIT_EXPECT_FALSE(test, folio_try_get(page_folio(head + 7)));
+	make_live(test, host);
+	get_page(head + 7);
+	get_page(head + HUGE_NR - 1);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(host->folio), 3);
+	put_page(head + 1);
+	put_page(head + 7);
+	folio_put(host->folio);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(host->folio), 0);
+
+	/* The pages are idle, and yet one folio. */
+	make_live(test, host);
+	put_page(head + 2);
+	device_folio_dismantle(host->folio);
+}
+
+static void dismantled_pages_are_as_made(struct kunit *test)
+{
+	struct host *host = host_of(test, MEMORY_DEVICE_FS_DAX);
+	struct page *head = &host->folio->page, *as_made;
+	int i;
+
+	as_made = kunit_kmalloc_array(test, HUGE_NR, sizeof(*head), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, as_made);
+	memcpy(as_made, head, HUGE_NR * sizeof(*head));
+
+	for (i = 0; i < 3; i++) {
+		assemble(test, host);
+		make_live(test, host);
+		atomic_add(5, &host->folio->_pincount);
+		folio_ref_add(host->folio, 5);
+		atomic_sub(5, &host->folio->_pincount);
+		folio_put_refs(host->folio, 6);
+		device_folio_dismantle(host->folio);
+		KUNIT_EXPECT_EQ(test, 0, memcmp(as_made, head,
+						HUGE_NR * sizeof(*head)));
+
+		/* Base pages again, each on its own. */
+		make_live(test, host);
+		KUNIT_EXPECT_EQ(test, page_ref_count(head + 1), 0);
+		folio_put(host->folio);
+	}
+}
+
+static void busy_pages_are_not_assembled(struct kunit *test)
+{
+	struct host *host = host_of(test, MEMORY_DEVICE_FS_DAX);
+	struct page *head = &host->folio->page, *as_made;
+	static const unsigned int busy[] = { 0, 1, 2, 300, HUGE_NR - 1 };
+	int i;
+
+	as_made = kunit_kmalloc_array(test, HUGE_NR, sizeof(*head), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, as_made);
+
+	for (i = 0; i < ARRAY_SIZE(busy); i++) {
+		struct folio *folio = page_folio(head + busy[i]);
+
+		KUNIT_ASSERT_TRUE(test,
+				  percpu_ref_tryget_live(&host->pgmap.ref));
+		folio_ref_unfreeze(folio, 1);
+		memcpy(as_made, head, HUGE_NR * sizeof(*head));
+		KUNIT_EXPECT_FALSE(test, device_folio_assemble(head,
+							       HUGE_ORDER));
+		KUNIT_EXPECT_EQ(test, 0, memcmp(as_made, head,
+						HUGE_NR * sizeof(*head)));
+		folio_put(folio);
+	}
+	assemble(test, host);
+	device_folio_dismantle(host->folio);
+}
+
+static void assembled_teardown_waits(struct kunit *test)
+{
+	struct host *host = host_of(test, MEMORY_DEVICE_FS_DAX);
+	struct page *tail = &host->folio->page + 100;
+
+	assemble(test, host);
+	make_live(test, host);
+	start_unmap(test, host);
+	/* From a tail the way to the host is through the head. */
+	KUNIT_EXPECT_TRUE(test, folio_is_fsdax(page_folio(tail)));
+	put_page(tail);
+	expect_unmapped(test, host);
+}
+
 static int host_init(struct kunit *test)
 {
 	struct host *host = kunit_kzalloc(test, sizeof(*host), GFP_KERNEL);
@@ -327,6 +474,7 @@ static struct kunit_case device_folio_cases[] = {
 	KUNIT_CASE(fsdax_idles_at_zero),
 	KUNIT_CASE(lookup_finds_the_host),
 	KUNIT_CASE(bad_ranges_are_refused),
+	KUNIT_CASE(half_a_memmap_is_given_back),
 	KUNIT_CASE(get_and_put),
 	KUNIT_CASE(last_put_wakes),
 	KUNIT_CASE(put_in_a_batch),
@@ -336,6 +484,10 @@ static struct kunit_case device_folio_cases[] = {
 	KUNIT_CASE(p2pdma_is_freed_and_idle_again),
 	KUNIT_CASE(coherent_is_freed_at_zero),
 	KUNIT_CASE(it_comes_and_goes),
+	KUNIT_CASE(assembled_is_one_folio),
+	KUNIT_CASE(dismantled_pages_are_as_made),
+	KUNIT_CASE(busy_pages_are_not_assembled),
+	KUNIT_CASE(assembled_teardown_waits),
 	{}
 };
 
