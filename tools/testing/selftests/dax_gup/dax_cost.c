@@ -102,14 +102,61 @@ static void dax_4k_pages(void)
 		LEN, PAGE, true, true);
 }
 
+/* In one go, so that the file system finds extents of 2M, aligned. */
+static int open_2m(void)
+{
+	int fd = dax_open("cost", LEN, DAX_UNWRITTEN);
+	char *buf = dax_anon(MB);
+	size_t at;
+
+	for (at = 0; at < LEN; at += MB)
+		dax_must(pwrite(fd, buf, MB, at) == (ssize_t)MB, "pwrite");
+	return fd;
+}
+
 /* As large as the kernel makes them: what a leaf costs, if it is one of 2M. */
 static void dax_2m(void)
 {
-	int fd = dax_open("cost", LEN, DAX_WRITTEN);
+	int fd = open_2m();
 
 	measure("dax-2m", mmap(aligned(LEN), LEN, PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0),
 		LEN, LEAF, true, false);
+	measure("dax-2m-again", mmap(aligned(LEN), LEN, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0),
+		LEN, LEAF, true, false);
+}
+
+/* What 4K of a 2M leaf cost: here and in hugetlbfs. */
+static void pages_of_leaves(const char *name, unsigned char *p)
+{
+	size_t i;
+
+	dax_must(p != MAP_FAILED, "mmap");
+	for (i = 0; i < LEN; i += LEAF)
+		((volatile unsigned char *)p)[i] = 1;
+	gup(name, GUP_FAST_BENCHMARK, p, LEN, PAGE, "get", "put");
+	gup(name, PIN_FAST_BENCHMARK, p, LEN, PAGE, "pin", "unpin");
+	gup(name, GUP_BASIC_TEST, p, LEN, PAGE, "slow-get", "slow-put");
+	gup(name, PIN_BASIC_TEST, p, LEN, PAGE, "slow-pin", "slow-unpin");
+	dax_must(!munmap(p, LEN), "munmap");
+}
+
+static void dax_2m_pages(void)
+{
+	int fd = open_2m();
+
+	pages_of_leaves("dax-2m-4k", mmap(aligned(LEN), LEN, PROT_READ | PROT_WRITE,
+					  MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0));
+}
+
+static void hugetlb(void)
+{
+	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "w");
+
+	dax_must(f && fprintf(f, "%lu", LEN / LEAF) > 0 && !fclose(f), "nr_hugepages");
+	pages_of_leaves("hugetlb-4k", mmap(NULL, LEN, PROT_READ | PROT_WRITE,
+					   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0));
 }
 
 static void memory(void)
@@ -133,6 +180,8 @@ static const struct dax_test tests[] = {
 	{ "dax: cost of 4K pages", dax_4k },
 	{ "gup: cost of 4K pages to get and pin", dax_4k_pages },
 	{ "dax: cost of 2M pages", dax_2m },
+	{ "gup: cost of 2M pages to get and pin", dax_2m_pages },
+	{ "dax: cost of hugetlb", hugetlb },
 	{ "dax: cost of anonymous pages", memory },
 	{ "dax: cost of page cache", page_cache },
 };

@@ -3,8 +3,8 @@
 # build outside of a kernel tree.
 
 DAX_PROGS := dax_direct dax_process_vm dax_splice dax_futex dax_hold dax_race \
-	     dax_raw dax_refcount dax_unbind dax_cost dax_reflink dax_char \
-	     dax_infoblock dax_media dax_teardown dax_enable \
+	     dax_raw dax_refcount dax_unbind dax_cost dax_reflink dax_huge \
+	     dax_char dax_infoblock dax_media dax_teardown dax_enable \
 	     dax_fail_nth dax_p2p
 
 # These need a library each: without its header they are left out.
@@ -18,4 +18,4 @@ DAX_PROGS += $(if $(call have,libaio.h,y),$(call have,liburing.h,dax_truncate_dm
 %/dax_uring: LDLIBS += -luring
 %/dax_ibv_reg_mr: LDLIBS += -libverbs
 %/dax_truncate_dma %/dax_move_dma: LDLIBS += -laio -luring
-%/dax_race: LDLIBS += -lpthread
+%/dax_race %/dax_huge: LDLIBS += -lpthread
