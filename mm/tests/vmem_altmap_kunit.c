@@ -123,7 +123,8 @@ static void altmap_any_order_test(struct kunit *test)
 				KUNIT_ASSERT_NE(test, pfn[i], pfn[j]);
 		}
 		for (i = blocks; i; i--) {
-			swap(pfn[prandom_u32_state(&rnd) % i], pfn[i - 1]);
+			j = prandom_u32_state(&rnd) % i;
+			swap(pfn[j], pfn[i - 1]);
 			give(test, altmap, pfn[i - 1] + BLOCK / 2, BLOCK / 2);
 			give(test, altmap, pfn[i - 1], BLOCK / 2);
 		}
