@@ -25,6 +25,7 @@ struct scan {
 	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
 	uint64_t inverted, mask, anyof, wanted;
 };
+
 #define SCAN	_IOWR('f', 16, struct scan)
 
 static bool is_huge(const void *p)

@@ -295,8 +295,10 @@ static const char *mutate(struct info *info, bool *sum)
 	return what;
 }
 
-/* Whether the log has a line since the last call that names the namespace, or
- * its holder, and a field. The line is kept in @line. */
+/*
+ * Whether the log has a line since the last call that names the namespace, or
+ * its holder, and a field. The line is kept in @line.
+ */
 static bool said(char *line, size_t size)
 {
 	static const char * const words[] = {
@@ -315,7 +317,8 @@ static bool said(char *line, size_t size)
 			continue;
 		buf[n] = 0;
 		text = strchr(buf, ';');
-		if (!text || (!strstr(text, "pfn") && !strstr(text, "namespace") && !strstr(text, "dax")))
+		if (!text || (!strstr(text, "pfn") && !strstr(text, "namespace") &&
+			      !strstr(text, "dax")))
 			continue;
 		if (strstr(text, "failed with error"))
 			continue;	/* the driver core's */
@@ -368,6 +371,7 @@ static void learn(void)
 {
 	char holder[64], word[64], path[PATH_MAX], *p;
 	uint64_t start;
+	FILE *f;
 
 	if (!get(ns, "holder", holder, sizeof(holder)) || !holder[0])
 		die("%s is not in fsdax mode: nothing holds it", ns);
@@ -383,7 +387,7 @@ static void learn(void)
 	if (!bind(true))
 		die("bind %s raw", ns);
 	snprintf(path, sizeof(path), "ls /sys/bus/nd/devices/%s/block", ns);
-	FILE *f = popen(path, "r");
+	f = popen(path, "r");
 	if (!f || !fgets(word, sizeof(word), f))
 		die("%s has no block device", ns);
 	pclose(f);
@@ -454,9 +458,11 @@ int main(int argc, char **argv)
 	}
 	printf("# taken %u, raw %u, not bound %u; refused without a line: %u\n",
 	       seen[TAKEN], seen[RAW], seen[REFUSED], silent);
-	printf("%sok 1 dax: %u info blocks, refused ones leave the data alone\n", lost ? "not " : "", count);
+	printf("%sok 1 dax: %u info blocks, refused ones leave the data alone\n",
+	       lost ? "not " : "", count);
 	if (silent)
-		printf("# why: %u refused without a line that names the field; %s\n", silent, first_silent);
+		printf("# why: %u refused without a line that names the field; %s\n", silent,
+		       first_silent);
 	printf("%sok 2 infoblock: every refusal names its field\n", silent ? "not " : "");
 	if (lost || broken)
 		printf("# why: %s\n", first_broken);

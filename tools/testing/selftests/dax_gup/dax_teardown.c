@@ -170,11 +170,12 @@ static void wait_for_rounds(int nr, const pid_t *pid)
 	int i, tries, status;
 
 	for (i = 0; i < nr; i++) {
-		for (tries = 0; __atomic_load_n(&board->rounds[i], __ATOMIC_ACQUIRE) < ROUNDS; tries++) {
+		for (tries = 0;
+		     __atomic_load_n(&board->rounds[i], __ATOMIC_ACQUIRE) < ROUNDS; tries++) {
 			if (waitpid(pid[i], &status, WNOHANG) == pid[i]) {
 				if (status)
 					_exit(1);	/* its reason stands already */
-				dax_fail("process %d got SIGBUS or an error before its device went", i);
+				dax_fail("process %d got SIGBUS or an error too early", i);
 			}
 			if (tries > 60000)
 				dax_fail("process %d does not come round", i);
