@@ -36,14 +36,7 @@ bool dev_pagemap_has_pfn(unsigned long pfn)
 	return xa_load(&pagemaps, pfn);
 }
 
-/**
- * dev_pagemap_overlaps - does any pagemap host a pfn of a range
- * @range: bytes, end included
- *
- * Context: any.
- * Return: true where one does.
- */
-bool dev_pagemap_overlaps(const struct range *range)
+static bool dev_pagemap_overlaps(const struct range *range)
 {
 	unsigned long index = PHYS_PFN(range->start);
 

@@ -19,7 +19,6 @@ static inline unsigned long pgmap_end_pfn(struct dev_pagemap *pgmap, int i)
 }
 
 bool dev_pagemap_has_pfn(unsigned long pfn);
-bool dev_pagemap_overlaps(const struct range *range);
 int dev_pagemap_register(struct dev_pagemap *pgmap, const struct range *range);
 void dev_pagemap_unregister(const struct range *range);
 

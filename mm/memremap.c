@@ -165,11 +165,6 @@ static int range_check(struct dev_pagemap *pgmap, int i, const char *who)
 		       pgmap_vmemmap_nr(pgmap) << PAGE_SHIFT);
 		return -EINVAL;
 	}
-	if (dev_pagemap_overlaps(range)) {
-		pr_err("%s: %#llx-%#llx has a pagemap: unbind the driver that made it\n",
-		       who, range->start, range->end);
-		return -EBUSY;
-	}
 	if (region_intersects(range->start, len, IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT) {
 		pr_err("%s: %#llx-%#llx overlaps System RAM: choose another range\n",
@@ -372,6 +367,9 @@ static int range_setup(struct dev_pagemap *pgmap, int i, int nid,
 	 */
 	if (!error)
 		error = dev_pagemap_register(pgmap, range);
+	if (error == -EBUSY)
+		pr_err("%s: %#llx-%#llx has a pagemap: unbind the driver that made it\n",
+		       who, range->start, range->end);
 	if (error)
 		return error;
 

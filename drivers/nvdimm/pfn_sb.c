@@ -14,12 +14,6 @@
 #include "pfn.h"
 #include "nd.h"
 
-/* DRAM that holds struct pages is 1/64 of what they describe; so is pmem. */
-static u64 memmap_bytes(u64 len)
-{
-	return PHYS_PFN(len) * sizeof(struct page);
-}
-
 /**
  * nd_pfn_sb_check - find what is wrong with an info block
  * @sb: the block, signature and checksum good, versions below 4 filled up
@@ -80,7 +74,8 @@ const char *nd_pfn_sb_check(const struct nd_pfn_sb *sb,
 		return "page_size: made by a kernel with larger pages";
 	if (le16_to_cpu(sb->page_struct_size) < sizeof(struct page))
 		return "page_struct_size: this kernel's struct page is larger";
-	if (dataoff - nd_info_block_reserve() < memmap_bytes(len))
+	if (dataoff - nd_info_block_reserve() <
+	    PHYS_PFN(len) * sizeof(struct page))
 		return "dataoff: no room for the memmap before it";
 	return NULL;
 }

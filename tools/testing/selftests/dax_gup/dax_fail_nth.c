@@ -23,17 +23,6 @@ static void die(const char *what)
 	exit(KSFT_FAIL);
 }
 
-static bool put(const char *name, const char *word)
-{
-	int fd = open(name, O_WRONLY);
-	bool done = fd >= 0 && write(fd, word, strlen(word)) >= 0;
-	int err = errno;
-
-	close(fd);
-	errno = err;
-	return done;
-}
-
 static void arm(const char *kind)
 {
 	static const char * const want[][2] = {
@@ -45,7 +34,7 @@ static void arm(const char *kind)
 
 	for (i = 0; i < ARRAY_SIZE(want); i++) {
 		snprintf(name, sizeof(name), "/sys/kernel/debug/%s/%s", kind, want[i][0]);
-		if (!access(name, F_OK) && !put(name, want[i][1]))
+		if (!access(name, F_OK) && !dax_put(name, want[i][1]))
 			die(name);
 	}
 	snprintf(name, sizeof(name), "/sys/kernel/debug/%s", kind);
@@ -64,7 +53,7 @@ static unsigned long available(void)
 	FILE *f;
 
 	sync();
-	put("/proc/sys/vm/drop_caches", "3");
+	dax_put("/proc/sys/vm/drop_caches", "3");
 	f = fopen("/proc/meminfo", "r");
 	while (f && fgets(line, sizeof(line), f))
 		if (sscanf(line, "MemAvailable: %lu", &kib) == 1 ||
@@ -138,9 +127,9 @@ int main(int argc, char **argv)
 	if (kmsg < 0)
 		die("/dev/kmsg");
 	for (i = 0; i < 2; i++)		/* what only the first time needs */
-		if (!put(path[0], device) || !put(path[1], device))
+		if (!dax_put(path[0], device) || !dax_put(path[1], device))
 			die("unbind and bind");
-	if (!put(path[0], device))
+	if (!dax_put(path[0], device))
 		die("unbind");
 	before = available();
 	for (nth = 1; nth <= MOST; nth++) {
@@ -153,7 +142,7 @@ int main(int argc, char **argv)
 			/* The first ones are those of write(2) itself. */
 			if (!logged() && err != ENODEV && nth > 4 && !silent++)
 				first_silent = nth;
-			if (!put(path[1], device)) {
+			if (!dax_put(path[1], device)) {
 				printf("# why: error: bind after failure of allocation %u: %s\n",
 				       nth, strerror(errno));
 				printf("not ok 1 device: allocations fail one by one\n");
@@ -162,7 +151,7 @@ int main(int argc, char **argv)
 		} else {
 			survived++;
 		}
-		if (!put(path[0], device))
+		if (!dax_put(path[0], device))
 			die("unbind");
 	}
 	printf("# %u allocations: %u errors, %u that bind can do without\n", nth - 1,
@@ -171,7 +160,7 @@ int main(int argc, char **argv)
 		printf("# why: error: the last bind failed without a failed allocation: %s\n",
 		       strerror(err));
 	else
-		put(path[0], device);
+		dax_put(path[0], device);
 	printf("%sok 1 device: %u allocations fail one by one, bind works after each\n",
 	       err || hit ? "not " : "", nth - 1);
 	if (silent)
@@ -183,6 +172,6 @@ int main(int argc, char **argv)
 	if (after + SLACK < before)
 		printf("# why: %lu KiB of memory are lost\n", before - after);
 	printf("%sok 3 device: all memory is back\n", after + SLACK < before ? "not " : "");
-	put(path[1], device);
+	dax_put(path[1], device);
 	return KSFT_PASS;
 }

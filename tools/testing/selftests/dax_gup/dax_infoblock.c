@@ -76,23 +76,12 @@ static bool get(const char *dev, const char *attr, char *buf, size_t size)
 	return n >= 0;
 }
 
-static bool put(const char *path, const char *word)
-{
-	int fd = open(path, O_WRONLY);
-	bool done = fd >= 0 && write(fd, word, strlen(word)) >= 0;
-	int err = errno;
-
-	close(fd);
-	errno = err;
-	return done;
-}
-
 static bool set(const char *dev, const char *attr, const char *word)
 {
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "/sys/bus/nd/devices/%s/%s", dev, attr);
-	return put(path, word);
+	return dax_put(path, word);
 }
 
 /* Devices are made in the background: wait for the bus. */
@@ -129,7 +118,7 @@ static bool bind(bool raw)
 
 	if (!set(ns, "force_raw", raw ? "1" : "0"))
 		die("%s: force_raw", ns);
-	done = put("/sys/bus/nd/drivers/nd_pmem/bind", ns);
+	done = dax_put("/sys/bus/nd/drivers/nd_pmem/bind", ns);
 	settle();
 	return done;
 }
@@ -354,8 +343,6 @@ static void go_raw(void)
 /* The good block again: the namespace works, and its data is what it was. */
 static bool restored(void)
 {
-	bool intact;
-
 	go_raw();
 	raw_io(&good, BLOCK, AT, true);
 	unbind();
@@ -363,8 +350,7 @@ static bool restored(void)
 	if (outcome() != TAKEN)
 		return false;
 	go_raw();
-	intact = data_intact();
-	return intact;
+	return data_intact();
 }
 
 static void learn(void)
@@ -383,9 +369,7 @@ static void learn(void)
 	data_off = strtoull(word, NULL, 0) - start;
 	get(holder, "size", word, sizeof(word));
 	data_len = strtoull(word, NULL, 0);
-	unbind();
-	if (!bind(true))
-		die("bind %s raw", ns);
+	go_raw();
 	snprintf(path, sizeof(path), "ls /sys/bus/nd/devices/%s/block", ns);
 	f = popen(path, "r");
 	if (!f || !fgets(word, sizeof(word), f))

@@ -6,9 +6,7 @@
  * caller unmounts it), or a dax device. Environment: DAX_UNBIND, a command that
  * does it; else the driver's attribute in sysfs.
  */
-#include <limits.h>
 #include <signal.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 
 #include "dax_test.h"
@@ -26,35 +24,10 @@ static int fd, me;
 
 static void unbind(void)
 {
-	char link[96], path[PATH_MAX], *name;
-	const char *type = opt.device ? "char" : "block";
-	struct stat st;
-	dev_t dev;
-	int to;
-
-	if (getenv("DAX_UNBIND")) {
-		if (system(getenv("DAX_UNBIND")))
-			dax_fail("failed: %s", getenv("DAX_UNBIND"));
-		board->gone = true;
-		_exit(0);
-	}
-	dax_must(!stat(opt.device ?: opt.dir, &st), "stat");
-	dev = opt.device ? st.st_rdev : st.st_dev;
-	snprintf(link, sizeof(link), "/sys/dev/%s/%u:%u%s", type, major(dev), minor(dev),
-		 opt.device ? "" : "/device");
-	dax_must(realpath(link, path), "%s", link);
-	/* of device-dax, the device of libnvdimm is two above: daxX.Y/daxX.Y */
-	if (opt.device)
-		*strrchr(path, '/') = 0;
-	name = strdup(strrchr(path, '/') + 1);
-	if (opt.device)
-		snprintf(link, sizeof(link), "/sys/bus/nd/drivers/dax_pmem/unbind");
-	else
-		snprintf(link, sizeof(link), "/sys/dev/block/%u:%u/device/driver/unbind",
-			 major(dev), minor(dev));
-	to = open(link, O_WRONLY);
-	dax_must(to >= 0, "open %s", link);
-	dax_must(write(to, name, strlen(name)) > 0, "unbind %s", name);
+	if (!getenv("DAX_UNBIND"))
+		dax_unbind_driver();
+	else if (system(getenv("DAX_UNBIND")))
+		dax_fail("failed: %s", getenv("DAX_UNBIND"));
 	board->gone = true;
 	_exit(0);
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The runner: one process, one directory and one KTAP line for each test. */
 #include <getopt.h>
+#include <limits.h>
 #include <dirent.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <sys/sysmacros.h>
 
 #include "dax_test.h"
 
@@ -258,6 +260,38 @@ static void usage(const char *prog)
 		"  -r  long-term pins must be refused with EOPNOTSUPP\n"
 		"  -p  the pmem below DIR has no struct pages\n", prog);
 	exit(KSFT_FAIL);
+}
+
+bool dax_put(const char *path, const char *word)
+{
+	int fd = open(path, O_WRONLY);
+	bool done = fd >= 0 && write(fd, word, strlen(word)) >= 0;
+	int err = errno;
+
+	close(fd);
+	errno = err;
+	return done;
+}
+
+void dax_unbind_driver(void)
+{
+	char link[96], path[PATH_MAX];
+	struct stat st;
+	dev_t dev;
+
+	dax_must(!stat(opt.device ?: opt.dir, &st), "stat");
+	dev = opt.device ? st.st_rdev : st.st_dev;
+	snprintf(link, sizeof(link), "/sys/dev/%s/%u:%u%s", opt.device ? "char" : "block",
+		 major(dev), minor(dev), opt.device ? "" : "/device");
+	dax_must(realpath(link, path), "%s", link);
+	if (opt.device) {
+		/* The device of libnvdimm is two above: daxX.Y/daxX.Y */
+		*strrchr(path, '/') = 0;
+		snprintf(link, sizeof(link), "/sys/bus/nd/drivers/dax_pmem/unbind");
+	} else {
+		strcat(link, "/driver/unbind");
+	}
+	dax_must(dax_put(link, strrchr(path, '/') + 1), "unbind by %s", link);
 }
 
 int dax_main(int argc, char **argv, const struct dax_test *tests, size_t nr)

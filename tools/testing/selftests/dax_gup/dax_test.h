@@ -109,6 +109,11 @@ struct dax_map dax_new(const char *name, size_t len, enum dax_layout layout);
 void dax_expect_file(int fd, off_t at, size_t len, uint64_t off, uint64_t seed,
 		     const char *what);
 
+/* Write a word to an attribute of sysfs, or the like; errno says why not. */
+bool dax_put(const char *path, const char *word);
+/* Take the device under opt.dir, or opt.device, away from its driver. */
+void dax_unbind_driver(void);
+
 /* A drive for the other side of the DMA, and memory that it may always use. */
 int dax_drive(void);
 void *dax_anon(size_t len);

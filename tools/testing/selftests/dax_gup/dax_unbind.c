@@ -4,11 +4,9 @@
  * waits for that page, and then ends. The file system is dead after each of these
  * tests; the caller runs one (-t), unmounts it and binds the driver again.
  */
-#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
 
 #include "dax_test.h"
@@ -17,20 +15,7 @@
 
 static void unbind(void)
 {
-	char link[96], path[PATH_MAX], *name;
-	struct stat st;
-	int fd;
-
-	dax_must(!stat(opt.dir, &st), "stat %s", opt.dir);
-	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u/device",
-		 major(st.st_dev), minor(st.st_dev));
-	dax_must(realpath(link, path), "%s", link);
-	name = strdup(strrchr(path, '/') + 1);
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/device/driver/unbind",
-		 major(st.st_dev), minor(st.st_dev));
-	fd = open(path, O_WRONLY);
-	dax_must(fd >= 0, "open %s", path);
-	dax_must(write(fd, name, strlen(name)) > 0, "unbind %s", name);
+	dax_unbind_driver();
 	_exit(0);
 }
 
