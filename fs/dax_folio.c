@@ -28,6 +28,7 @@
  * by a try-get from one that is there.
  */
 #include <linux/dax.h>
+#include <linux/dax_pin.h>
 #include <linux/device_folio.h>
 #include <linux/fs.h>
 #include <linux/hash.h>
@@ -553,5 +554,6 @@ static void revoke_super(struct super_block *sb, void *pgmap)
 void dax_revoke_pagemap(struct dev_pagemap *pgmap)
 {
 	iterate_supers(revoke_super, pgmap);
+	dax_pin_report(pgmap);
 }
 EXPORT_SYMBOL_GPL(dax_revoke_pagemap);

@@ -5,7 +5,8 @@
  * Before a file system frees or moves blocks it breaks the layout of the
  * range: everything in it is unmapped, its entries are disarmed, and whoever
  * still uses one of the folios is waited for.  It does not matter whether the
- * file is mapped: a pin outlives the mapping it came from.
+ * file is mapped: a pin outlives the mapping it came from.  Nobody waits for a
+ * long-term pin: then the change is refused, before anything is unmapped.
  *
  * Against get_user_pages_fast(): it takes its reference and then looks whether
  * the leaf is still there.  A break clears the leaf, then gives up the entry's
@@ -19,6 +20,7 @@
  * range.  Such a fault arms the entry again, and the break starts over.
  */
 #include <linux/dax.h>
+#include <linux/dax_pin.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -49,6 +51,43 @@ static void cover_entries(struct address_space *mapping, pgoff_t *first,
 	if (entry)
 		*last = dax_entry_index(entry, *last) +
 			(1UL << dax_entry_order(entry)) - 1;
+}
+
+/*
+ * Only what is armed: a folio that is not, and in use, the scan of the break
+ * comes upon.
+ */
+static bool has_longterm_pins(struct address_space *mapping, pgoff_t first,
+			      pgoff_t last)
+{
+	XA_STATE(xas, &mapping->i_pages, first);
+	unsigned int scanned = 0;
+	bool pinned = false;
+	void *entry;
+
+	if (!dax_pin_any())
+		return false;
+
+	xas_lock_irq(&xas);
+	xas_for_each(&xas, entry, last) {
+		entry = dax_walk_entry(&xas, entry);
+		if (!entry)
+			continue;
+		pinned = dax_is_armed(entry) &&
+			 dax_folio_longterm(pfn_folio(dax_to_pfn(entry)));
+		dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
+		if (pinned)
+			break;
+		dax_walk_pause(&xas, &scanned);
+	}
+	xas_unlock_irq(&xas);
+	return pinned;
+}
+
+static int refuse(struct inode *inode, loff_t start, loff_t end)
+{
+	dax_pin_refuse(inode, start, end);
+	return -ETXTBSY;
 }
 
 /*
@@ -99,24 +138,28 @@ static bool scan(struct address_space *mapping, pgoff_t *index, pgoff_t last,
  * Context: process context, the invalidate lock of @inode held exclusively.
  * Return: 0 where the range is idle and stays so while the lock is held;
  * -EAGAIN where a folio is in use: dax_wait_layout(), with no lock held, and
- * try again.
+ * try again; -ETXTBSY where one is pinned for long.
  */
 int dax_try_break_layout(struct inode *inode, loff_t start, loff_t end)
 {
 	struct address_space *mapping = inode->i_mapping;
 	pgoff_t first = start >> PAGE_SHIFT, last = last_page(end);
 	struct dax_busy busy;
+	bool pinned;
 
 	if (!dax_mapping(mapping) || mapping_empty(mapping))
 		return 0;
 	lockdep_assert_held_write(&mapping->invalidate_lock);
 
 	cover_entries(mapping, &first, &last);
+	if (has_longterm_pins(mapping, first, last))
+		return refuse(inode, start, end);
 	unmap_mapping_pages(mapping, first, last - first + 1, false);
 	if (!scan(mapping, &first, last, true, &busy))
 		return 0;
+	pinned = dax_folio_longterm(busy.folio);
 	dax_busy_put(&busy);
-	return -EAGAIN;
+	return pinned ? refuse(inode, start, end) : -EAGAIN;
 }
 EXPORT_SYMBOL_GPL(dax_try_break_layout);
 
@@ -130,8 +173,8 @@ EXPORT_SYMBOL_GPL(dax_try_break_layout);
  *
  * Context: process context, sleeps.  Not with the invalidate lock, nor any
  * other that a page fault or the end of an I/O may want.
- * Return: 0, to try again; -EBUSY after too many rounds; -ERESTARTSYS on a
- * signal.
+ * Return: 0, to try again; -ETXTBSY where a folio is pinned for long, by now;
+ * -EBUSY after too many rounds; -ERESTARTSYS on a signal.
  */
 int dax_wait_layout(struct inode *inode, loff_t start, loff_t end,
 		    unsigned int round)
@@ -141,6 +184,8 @@ int dax_wait_layout(struct inode *inode, loff_t start, loff_t end,
 	struct dax_busy busy;
 	int error;
 
+	if (has_longterm_pins(mapping, index, last))
+		return refuse(inode, start, end);
 	if (round >= BREAK_ROUNDS)
 		return -EBUSY;
 	if (round)
@@ -149,6 +194,10 @@ int dax_wait_layout(struct inode *inode, loff_t start, loff_t end,
 		return -ERESTARTSYS;
 
 	while (scan(mapping, &index, last, false, &busy)) {
+		if (dax_folio_longterm(busy.folio)) {
+			dax_busy_put(&busy);
+			return refuse(inode, start, end);
+		}
 		error = dax_busy_wait(&busy);
 		if (error)
 			return error;
@@ -169,8 +218,8 @@ EXPORT_SYMBOL_GPL(dax_wait_layout);
  *
  * Context: process context, sleeps; the invalidate lock of @inode held
  * exclusively.
- * Return: 0; -ERESTARTSYS on a signal; -EBUSY where the range is used again
- * and again while this waits.
+ * Return: 0; -ETXTBSY where a folio is pinned for long; -ERESTARTSYS on a
+ * signal; -EBUSY where the range is used again and again while this waits.
  */
 int dax_break_layout(struct inode *inode, loff_t start, loff_t end)
 {
@@ -178,14 +227,16 @@ int dax_break_layout(struct inode *inode, loff_t start, loff_t end)
 	unsigned int round = 0;
 	int error;
 
-	while (dax_try_break_layout(inode, start, end)) {
+	for (;;) {
+		error = dax_try_break_layout(inode, start, end);
+		if (error != -EAGAIN)
+			return error;
 		filemap_invalidate_unlock(mapping);
 		error = dax_wait_layout(inode, start, end, round++);
 		filemap_invalidate_lock(mapping);
 		if (error)
 			return error;
 	}
-	return 0;
 }
 EXPORT_SYMBOL_GPL(dax_break_layout);
 
@@ -202,8 +253,9 @@ EXPORT_SYMBOL_GPL(dax_break_layout);
  * dirty does not matter: the copy reads what the CPU sees.
  *
  * Context: process context, sleeps; i_rwsem of the file held.
- * Return: 0; -EAGAIN where @nowait and a folio is in use; -ERESTARTSYS on a
- * signal, with entries taken out that a fault brings back.
+ * Return: 0; -EAGAIN where @nowait and a folio is in use; -ETXTBSY where one is
+ * pinned for long; -ERESTARTSYS on a signal; with entries taken out that a
+ * fault brings back.
  */
 int dax_break_entries(struct address_space *mapping, pgoff_t first,
 		      pgoff_t last, bool nowait)
@@ -225,9 +277,9 @@ int dax_break_entries(struct address_space *mapping, pgoff_t first,
 
 			dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
 			xas_unlock_irq(&xas);
-			if (nowait) {
+			if (nowait || dax_folio_longterm(busy.folio)) {
 				dax_busy_put(&busy);
-				return -EAGAIN;
+				return nowait ? -EAGAIN : -ETXTBSY;
 			}
 			error = dax_busy_wait(&busy);
 			if (error)

@@ -36,6 +36,12 @@ static void detach_tails(struct page *head, unsigned long nr)
 		WRITE_ONCE(head[i].pgmap, pgmap);
 }
 
+/* page->private: a host may have marked the page and is about to see to it. */
+static bool page_unused(struct page *page)
+{
+	return !page_ref_count(page) && !READ_ONCE(page->private);
+}
+
 /**
  * device_folio_assemble - make one folio of idle pages
  * @head: the first page; its pfn is aligned to @order
@@ -57,10 +63,10 @@ bool device_folio_assemble(struct page *head, unsigned int order)
 	VM_WARN_ON_ONCE(!IS_ALIGNED(page_to_pfn(head), nr));
 	VM_WARN_ON_ONCE(PageCompound(head));
 
-	if (page_ref_count(head))
+	if (!page_unused(head))
 		return false;
 	for (i = 1; i < nr; i++) {
-		if (page_ref_count(head + i)) {
+		if (!page_unused(head + i)) {
 			detach_tails(head, i);
 			return false;
 		}

@@ -9,6 +9,7 @@
  */
 #define pr_fmt(fmt) "memremap: " fmt
 
+#include <linux/dax_pin.h>
 #include <linux/device.h>
 #include <linux/io.h>
 #include <linux/kasan.h>
@@ -439,16 +440,21 @@ static void drop_idle_refs(struct dev_pagemap *pgmap)
 		folio_put(pfn_folio(pfn));
 }
 
-static unsigned long busy_folios(struct dev_pagemap *pgmap)
+static void report_busy(struct dev_pagemap *pgmap)
 {
 	/* Teardown dropped the idle references, but for those of a BAR. */
 	const int idle = pgmap->type == MEMORY_DEVICE_PCI_P2PDMA;
-	unsigned long pfn, busy = 0;
+	unsigned long pfn, busy = 0, first = 0;
 	int i;
 
-	for_each_device_folio(pfn, pgmap, i)
-		busy += page_ref_count(pfn_to_page(pfn)) > idle;
-	return busy;
+	for_each_device_folio(pfn, pgmap, i) {
+		if (page_ref_count(pfn_to_page(pfn)) > idle && !busy++)
+			first = pfn;
+	}
+	/* None: a reference to the pagemap itself is on its way back. */
+	pr_info("%#llx-%#llx: waiting for %lu pages in use (pfn %#lx: %d references)\n",
+		pgmap->range.start, pgmap->range.end, busy, first,
+		busy ? page_ref_count(pfn_to_page(first)) : 0);
 }
 
 /**
@@ -469,9 +475,7 @@ void memunmap_pages(struct dev_pagemap *pgmap)
 	drop_idle_refs(pgmap);
 
 	while (!wait_for_completion_timeout(&pgmap->done, 10 * HZ))
-		pr_info("%#llx-%#llx: waiting for %lu pages in use\n",
-			pgmap->range.start, pgmap->range.end,
-			busy_folios(pgmap));
+		report_busy(pgmap);
 
 	pagemap_teardown(pgmap);
 }
@@ -627,6 +631,7 @@ void free_zone_device_folio(struct folio *folio)
 
 	switch (pgmap->type) {
 	case MEMORY_DEVICE_FS_DAX:
+		dax_pin_idle(folio);
 		/*
 		 * A break waits on _refcount: it queues itself, then looks at
 		 * the count.  The count went to zero, with a full barrier,
