@@ -258,15 +258,12 @@ static void free_pins(struct list_head *dead)
 	}
 }
 
-static void bury_pin(struct dax_pin *pin, struct list_head *dead)
+static void put_region(struct dax_region *region)
 {
-	struct dax_region *region = pin->region;
-
-	list_move(&pin->list, dead);
-	if (list_empty(&region->pins)) {
-		xa_erase(&regions, region->pfn >> REGION_ORDER);
-		kfree(region);
-	}
+	if (!list_empty(&region->pins))
+		return;
+	xa_erase(&regions, region->pfn >> REGION_ORDER);
+	kfree(region);
 }
 
 /* The region of @pfn; where there is none yet, @fresh becomes it. */
@@ -362,8 +359,10 @@ void dax_pin_finish(struct dax_pin *pin)
 
 	spin_lock_irq(lock);
 	pin->filling = false;
-	if (!pin->nr)
-		bury_pin(pin, &dead);
+	if (!pin->nr) {
+		list_move(&pin->list, &dead);
+		put_region(pin->region);
+	}
 	spin_unlock_irq(lock);
 	free_pins(&dead);
 }
@@ -440,8 +439,9 @@ static void unmark(struct folio *folio, struct list_head *dead)
 		trace_dax_unpin(file_inode(pin->holder->file), pfn + pin->delta,
 				folio_nr_pages(folio), pin->holder->pid);
 		if (!--pin->nr && !pin->filling)
-			bury_pin(pin, dead);
+			list_move(&pin->list, dead);
 	}
+	put_region(region);
 }
 
 /* Leaving out @refs references, which the caller is about to put. */

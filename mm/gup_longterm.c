@@ -127,9 +127,10 @@ static long pin_ptes(struct longterm *lt, unsigned long addr, pmd_t *pmdp,
 
 	nr = min(nr, (pmd_addr_end(addr, addr + (nr << PAGE_SHIFT)) - addr) >>
 		     PAGE_SHIFT);
-	start = ptep = pte_offset_map_lock(lt->vma->vm_mm, pmdp, addr, &ptl);
-	if (!ptep)
+	start = pte_offset_map_lock(lt->vma->vm_mm, pmdp, addr, &ptl);
+	if (!start)
 		return 0;
+	ptep = start;
 	if (pin)
 		dax_pin_lock(pin);
 	for (i = 0; i < nr; i++, ptep++, addr += PAGE_SIZE) {
