@@ -15,10 +15,12 @@ function give(verdict, test, remark) {
 function must_fail(test) {
 	if (kernel == "base" && test ~ /^longterm:/)
 		return "EFAULT|EOPNOTSUPP"
-	if (kernel == "base" && test ~ /^(gup|break|device):/)
+	if (kernel == "base" && test ~ /^(gup|break|device|told):/)
 		return "EFAULT|EIO|Bad address"
 	if (kernel == "stock" && test ~ /^break:/)
 		return "bytes wrong|while their pages were held|ended before its signal|beside its range"
+	if (kernel == "stock" && test ~ /^told:/)
+		return "was not told|of the page"
 	if (kernel == "stock" && test ~ /^longterm:/)
 		return "EOPNOTSUPP"
 	if (kernel == "stock" && test ~ /^pool:/)

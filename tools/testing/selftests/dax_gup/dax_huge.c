@@ -13,66 +13,13 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#include "dax_test.h"
+#include "dax_leaf.h"
 
-#define HUGE	(2 * MB)
 #define DATA	(opt.seed + 1)
 
-/* As in linux/fs.h from 6.7 on. */
-#define IS_HUGE	(1 << 6)
-struct region { uint64_t start, end, categories; };
-struct scan {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t inverted, mask, anyof, wanted;
-};
-
-#define SCAN	_IOWR('f', 16, struct scan)
-
-static bool is_huge(const void *p)
-{
-	struct region region = { 0 };
-	struct scan scan = {
-		.size = sizeof(scan), .start = (uintptr_t)p,
-		.end = (uintptr_t)p + PAGE, .vec = (uintptr_t)&region,
-		.vec_len = 1, .mask = IS_HUGE, .wanted = IS_HUGE,
-	};
-	int fd = open("/proc/self/pagemap", O_RDONLY), n;
-
-	dax_must(fd >= 0, "pagemap");
-	n = ioctl(fd, SCAN, &scan);
-	dax_must(n >= 0, "PAGEMAP_SCAN");
-	close(fd);
-	return n == 1;
-}
-
-static unsigned char *map_at(unsigned char *p, int fd, size_t len, off_t off, int prot,
-			     int flags)
-{
-	if (!p) {
-		p = dax_anon(len + HUGE);
-		munmap(p, len + HUGE);
-		p = (void *)(((uintptr_t)p + HUGE - 1) & ~(HUGE - 1));
-	}
-	p = mmap(p, len, prot, flags | MAP_FIXED, fd, off);
-	dax_must(p != MAP_FAILED, "mmap");
-	return p;
-}
-
-/* A file of nr times 2M that holds DATA and is mapped by that many leaves. */
 static struct dax_map huge(const char *name, unsigned int nr)
 {
-	struct dax_map m = { .len = nr * HUGE };
-	unsigned int i;
-
-	m.fd = dax_open(name, m.len, DAX_UNWRITTEN);
-	m.p = map_at(NULL, m.fd, m.len, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
-	for (i = 0; i < nr; i++) {
-		m.p[i * HUGE] = 1;
-		if (!is_huge(m.p + i * HUGE + PAGE))
-			dax_fail("no 2M leaf for a file of 2M extents");
-	}
-	dax_fill(m.p, m.len, 0, DATA);
-	return m;
+	return dax_huge_file(name, nr, DATA);
 }
 
 static void leaf(void)
@@ -81,14 +28,14 @@ static void leaf(void)
 	unsigned char *q;
 
 	dax_must(!msync(m.p, m.len, MS_SYNC), "msync");
-	if (!is_huge(m.p) || !is_huge(m.p + HUGE))
+	if (!dax_is_huge(m.p) || !dax_is_huge(m.p + HUGE))
 		dax_fail("msync took the leaf away");
 	dax_expect(m.p, m.len, 0, DATA, "mapping");
 	dax_expect_file(m.fd, 0, m.len, 0, DATA, "file");
 	/* The same pages by ptes, in this process and in another. */
-	q = map_at(NULL, m.fd, m.len - PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED);
+	q = dax_map_at(NULL, m.fd, m.len - PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED);
 	dax_expect(q, m.len - PAGE, PAGE, DATA, "4K leaves");
-	if (is_huge(q))
+	if (dax_is_huge(q))
 		dax_fail("a 2M leaf where the file is not aligned");
 	dax_fill(q, HUGE, 5, DATA);
 	dax_expect(m.p + PAGE, HUGE, 5, DATA, "2M leaf after stores by 4K leaves");
@@ -109,15 +56,15 @@ static void in_the_middle(void)
 	m.p[HUGE + PAGE] ^= 1;
 	dax_must(!mprotect(m.p + HUGE, PAGE, PROT_READ | PROT_WRITE), "mprotect");
 	dax_must(!mprotect(old, HUGE, PROT_READ), "mprotect of a leaf");
-	if (!is_huge(old))
+	if (!dax_is_huge(old))
 		dax_fail("mprotect of a whole leaf took it away");
 	dax_must(!mprotect(old, HUGE, PROT_READ | PROT_WRITE), "mprotect");
 	old[7] ^= 1;
 	old[7] ^= 1;
 
-	q = map_at(NULL, m.fd, HUGE, 0, PROT_NONE, MAP_SHARED);
+	q = dax_map_at(NULL, m.fd, HUGE, 0, PROT_NONE, MAP_SHARED);
 	dax_must(mremap(old, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q, "mremap");
-	if (!is_huge(q))
+	if (!dax_is_huge(q))
 		dax_fail("mremap of a whole leaf took it away");
 	dax_expect(q, HUGE, 2 * HUGE, DATA, "moved leaf");
 	old = m.p + 3 * HUGE;
@@ -203,7 +150,7 @@ static void watched(void)
 		if (!(vec[i] & 1))
 			dax_fail("mincore: page %zu is not there", i);
 	dax_must(!mlock(m.p, m.len) && !munlock(m.p, m.len), "mlock");
-	if (!is_huge(m.p) || !is_huge(m.p + HUGE))
+	if (!dax_is_huge(m.p) || !dax_is_huge(m.p + HUGE))
 		dax_fail("a leaf is gone");
 	dax_expect(m.p, m.len, 0, DATA, "mapping");
 }
@@ -211,7 +158,7 @@ static void watched(void)
 static void forked(void)
 {
 	struct dax_map m = huge("forked", 1);
-	unsigned char *q = map_at(NULL, m.fd, HUGE, 0, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	unsigned char *q = dax_map_at(NULL, m.fd, HUGE, 0, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 	pid_t pid;
 
 	dax_expect(q, HUGE, 0, DATA, "private");
@@ -219,7 +166,7 @@ static void forked(void)
 	pid = dax_fork();
 	if (!pid) {
 		dax_expect(m.p, HUGE, 0, DATA, "child");
-		if (!is_huge(m.p))
+		if (!dax_is_huge(m.p))
 			dax_fail("no 2M leaf in the child");
 		q[5 * PAGE] ^= 1;
 		dax_expect(q, HUGE, 0, DATA, "child's private mapping");
@@ -250,7 +197,7 @@ static void direct(void)
 	dax_expect(m.p, at, 0, DATA, "before");
 	dax_expect(m.p + at, len, 0, DATA + 1, "read");
 	dax_expect(m.p + at + len, m.len - at - len, at + len, DATA, "behind");
-	if (!is_huge(m.p) || !is_huge(m.p + HUGE))
+	if (!dax_is_huge(m.p) || !dax_is_huge(m.p + HUGE))
 		dax_fail("a leaf is gone");
 	dax_fill(m.p, m.len, 0, DATA + 2);
 	dax_must(pwritev(drive, iov, 3, 0) == (ssize_t)(HUGE + PAGE + HUGE / 2), "write");
@@ -302,7 +249,7 @@ static void break_waits(void)
 	pid_t pid;
 
 	/* By ptes beyond the range that is punched, too. */
-	q = map_at(NULL, m.fd, HUGE - PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED);
+	q = dax_map_at(NULL, m.fd, HUGE - PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED);
 	dax_expect(q, HUGE - PAGE, PAGE, DATA, "4K leaves");
 	dax_must(!pipe(pipes), "pipe");
 	dax_must(vmsplice(pipes[1], &iov, 1, 0) == (ssize_t)sizeof(buf), "vmsplice");
@@ -332,8 +279,8 @@ static void break_waits(void)
 static void hole(void)
 {
 	int fd = dax_open("hole", 2 * HUGE, DAX_HOLE);
-	unsigned char *p = map_at(NULL, fd, HUGE, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
-	unsigned char *q = map_at(NULL, fd, HUGE, PAGE, PROT_READ, MAP_SHARED);
+	unsigned char *p = dax_map_at(NULL, fd, HUGE, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
+	unsigned char *q = dax_map_at(NULL, fd, HUGE, PAGE, PROT_READ, MAP_SHARED);
 
 	dax_expect_zero(p, HUGE, "hole");
 	dax_expect_zero(q, HUGE, "hole by ptes");
@@ -354,10 +301,10 @@ static void cloned(void)
 			dax_skip("no reflink here");
 		dax_fail_errno("FICLONE");
 	}
-	n = map_at(NULL, fd, m.len, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
+	n = dax_map_at(NULL, fd, m.len, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
 	dax_expect(m.p, m.len, 0, DATA, "source");
 	dax_expect(n, m.len, 0, DATA, "clone");
-	if (is_huge(m.p) || is_huge(n))
+	if (dax_is_huge(m.p) || dax_is_huge(n))
 		dax_fail("a 2M leaf over a shared extent");
 	dax_must(pwrite(drive, m.p + PAGE, HUGE, 0) == (ssize_t)HUGE, "O_DIRECT write");
 	dax_drive_expect(drive, 0, HUGE, PAGE, DATA, "drive");
@@ -412,7 +359,7 @@ static void *storer(void *arg)
 
 		if (!sigsetjmp(no_page, 1))
 			dax_fill(race.p + at, 64, at, DATA);
-		if (is_huge(race.p + at))
+		if (dax_is_huge(race.p + at))
 			atomic_fetch_add(&huge_seen, 1);
 	}
 	return NULL;

@@ -16,6 +16,7 @@
  *	refused:	the same, while the kernel refuses: only with -r
  *	device:		make a driver that is unbound wait for its pages
  *	pageless:	say EFAULT where there are no pages: only with -p
+ *	told:		tell all that map a poisoned page of it, and where it is
  *	dax:		nothing beyond DAX itself
  */
 #ifndef DAX_TEST_H
