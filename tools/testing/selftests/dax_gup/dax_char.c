@@ -107,11 +107,38 @@ static void misaligned(void)
 	dax_must(errno == EINVAL, "private mmap, EINVAL expected");
 }
 
+/* A leaf is the device's smallest: no part of it goes. Who walks it may drop it. */
+static void in_a_leaf(void)
+{
+	size_t align = attribute("align");
+	struct dax_map m = map(LEN);
+	unsigned char *vec = dax_anon(m.len / PAGE);
+
+	if (align == PAGE)
+		dax_skip("the device's alignment is 4K");
+	dax_fill(m.p, LEN, 0, opt.seed + 3);
+	if (!munmap(m.p + PAGE, PAGE) || errno != EINVAL)
+		dax_fail_errno("munmap of a part, EINVAL expected");
+	if (!mprotect(m.p + PAGE, PAGE, PROT_READ) || errno != EINVAL)
+		dax_fail_errno("mprotect of a part, EINVAL expected");
+	dax_must(!mprotect(m.p, m.len, PROT_READ), "mprotect");
+	dax_expect(m.p, LEN, 0, opt.seed + 3, "read-only");
+	dax_must(!mincore(m.p, m.len, vec), "mincore");
+	if ((vec[0] & 1) == (align > 2 * MB))
+		dax_fail("mincore: %s: only leaves of 1G are dropped by its walk",
+			 vec[0] & 1 ? "there" : "not there");
+	dax_expect(m.p, LEN, 0, opt.seed + 3, "after mincore");
+	dax_must(!mprotect(m.p, m.len, PROT_READ | PROT_WRITE), "mprotect");
+	dax_fill(m.p, LEN, 0, opt.seed + 4);
+	dax_expect(m.p, LEN, 0, opt.seed + 4, "writable again");
+}
+
 static const struct dax_test tests[] = {
 	{ "dax: device: loads and stores", load_store },
 	{ "gup: device: O_DIRECT read into it", direct_read },
 	{ "gup: device: O_DIRECT write from it", direct_write },
 	{ "dax: device: mappings that are not aligned", misaligned },
+	{ "dax: device: parts of leaves stay", in_a_leaf },
 };
 
 int main(int argc, char **argv)

@@ -33,7 +33,8 @@ run() {
 
 cd "$(dirname "$0")"
 for prog in dax_direct dax_process_vm dax_splice dax_futex dax_aio dax_uring \
-	dax_ibv_reg_mr dax_hold dax_race dax_raw dax_refcount dax_reflink; do
+	dax_ibv_reg_mr dax_hold dax_race dax_raw dax_refcount dax_reflink \
+	dax_walk dax_kvm; do
 	run $prog "${DAX_DRIVE:-}"
 done
 for prog in dax_truncate_dma dax_move_dma; do

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Those walkers of page tables that no other program asks about DAX leaves, of 4K
+ * and 2M: pagemap, smaps, mincore, fsync's write protection, core dumps,
+ * userfaultfd, hmm_range_fault().
+ */
+#include <elf.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#include "dax_leaf.h"
+
+#define DATA	(opt.seed + 1)
+
+/* Two leaves of 2M, and the same file by ptes from its second page on. */
+static struct dax_map by_2m, by_4k;
+
+static void map_both(void)
+{
+	by_2m = dax_huge_file("walk", 2, DATA);
+	by_4k.len = by_2m.len - PAGE;
+	by_4k.p = dax_map_at(NULL, by_2m.fd, by_4k.len, PAGE, PROT_READ | PROT_WRITE,
+			     MAP_SHARED);
+	dax_expect(by_4k.p, by_4k.len, PAGE, DATA, "4K leaves");
+	if (dax_is_huge(by_4k.p))
+		dax_fail("a 2M leaf where the file is not aligned");
+}
+
+static void pagemap(void)
+{
+	uint64_t pfn, entry;
+	size_t at;
+
+	map_both();
+	for (at = PAGE; at < by_2m.len; at += PAGE) {
+		entry = dax_pagemap(by_2m.p + at);
+		pfn = DAX_PM_PFN(entry);
+		if (!(entry & DAX_PM_PRESENT))
+			dax_fail("%#zx in a 2M leaf: not present", at);
+		if (pfn % (HUGE / PAGE) != at % HUGE / PAGE)
+			dax_fail("%#zx in a 2M leaf: pfn %#llx", at, (unsigned long long)pfn);
+		entry = dax_pagemap(by_4k.p + at - PAGE);
+		if (!(entry & DAX_PM_PRESENT) || DAX_PM_PFN(entry) != pfn)
+			dax_fail("%#zx by ptes: entry %#llx, but pfn %#llx in the 2M leaf", at,
+				 (unsigned long long)entry, (unsigned long long)pfn);
+	}
+	dax_must(!munmap(by_4k.p, PAGE), "munmap");
+	by_4k.p = dax_map_at(by_4k.p, by_2m.fd, PAGE, PAGE, PROT_READ, MAP_SHARED);
+	if (dax_pagemap(by_4k.p) & DAX_PM_PRESENT)
+		dax_fail("present before it was touched");
+}
+
+/* The value, in kB, of @key in smaps of the mapping that begins at @p. */
+static unsigned long smaps_value(const void *p, const char *key)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char line[512], start[32], name[64];
+	unsigned long kib;
+	bool here = false;
+
+	dax_must(f, "smaps");
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)p);
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, start, strlen(start))) {
+			here = true;
+		} else if (here && sscanf(line, "%63[^:]: %lu", name, &kib) == 2 &&
+			   !strcmp(name, key)) {
+			fclose(f);
+			return kib;
+		}
+	}
+	dax_fail("no %s in smaps of %s", key, start);
+}
+
+/* Leaves that are not the page's: nothing is resident, nothing is lost. */
+static void smaps_of(void)
+{
+	static const char * const keys[] = { "Rss", "Pss", "Shared_Dirty", "FilePmdMapped" };
+	size_t i;
+
+	map_both();
+	if (smaps_value(by_2m.p, "Size") != by_2m.len / KB)
+		dax_fail("smaps has not the mapping's size");
+	for (i = 0; i < ARRAY_SIZE(keys); i++)
+		if (smaps_value(by_2m.p, keys[i]) || smaps_value(by_4k.p, keys[i]))
+			dax_fail("%s: %lu kB of 2M leaves, %lu kB of 4K leaves", keys[i],
+				 smaps_value(by_2m.p, keys[i]), smaps_value(by_4k.p, keys[i]));
+	if (!dax_is_huge(by_2m.p) || !dax_is_huge(by_2m.p + HUGE))
+		dax_fail("a leaf is gone");
+	dax_expect(by_2m.p, by_2m.len, 0, DATA, "mapping");
+}
+
+/* DAX has no page cache to ask: what has no leaf is not there. */
+static void in_core(void)
+{
+	static unsigned char vec[2 * HUGE / PAGE];
+	size_t i, touched = 0;
+
+	map_both();
+	dax_must(!mincore(by_4k.p, by_4k.len, vec), "mincore");
+	for (i = 0; i < by_4k.len / PAGE; i++)
+		touched += vec[i] & 1;
+	if (touched != by_4k.len / PAGE)
+		dax_fail("mincore: %zu of %zu 4K leaves", touched, by_4k.len / PAGE);
+	dax_must(!madvise(by_2m.p, HUGE, MADV_DONTNEED), "MADV_DONTNEED");
+	dax_must(!mincore(by_2m.p, by_2m.len, vec), "mincore");
+	for (i = 0; i < sizeof(vec); i++)
+		if ((vec[i] & 1) != (i >= HUGE / PAGE))
+			dax_fail("mincore: page %zu is %s", i, vec[i] & 1 ? "there" : "not there");
+}
+
+static long faults(void)
+{
+	struct rusage ru;
+
+	dax_must(!getrusage(RUSAGE_SELF, &ru), "getrusage");
+	return ru.ru_minflt + ru.ru_majflt;
+}
+
+/* Stores to @p until they fault no more; returns how many did. */
+static long store_faults(unsigned char *p)
+{
+	long before = faults();
+
+	__atomic_fetch_xor(p, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_xor(p, 1, __ATOMIC_RELAXED);
+	return faults() - before;
+}
+
+/* fsync writes an entry back once: every leaf of it is made read-only for that. */
+static void clean(void)
+{
+	long by_2m_faults, by_4k_faults;
+
+	map_both();
+	store_faults(by_2m.p + PAGE);
+	store_faults(by_4k.p);
+	if (store_faults(by_2m.p + PAGE) || store_faults(by_4k.p))
+		dax_fail("stores to leaves that can be written fault");
+	dax_must(!fsync(by_2m.fd), "fsync");
+	by_2m_faults = store_faults(by_2m.p + PAGE);
+	by_4k_faults = store_faults(by_4k.p);
+	if (by_2m_faults != 1 || by_4k_faults != 1)
+		dax_fail("%ld faults in the 2M leaf, %ld in the 4K leaf after fsync, 1 expected",
+			 by_2m_faults, by_4k_faults);
+	if (store_faults(by_2m.p + 9 * PAGE))
+		dax_fail("a fault for each page of a 2M leaf after fsync");
+	if (!dax_is_huge(by_2m.p))
+		dax_fail("fsync took the leaf away");
+	dax_expect(by_2m.p, by_2m.len, 0, DATA, "mapping");
+}
+
+#define CORE	"/tmp/dax_walk.core"
+
+static void put(const char *path, const char *text)
+{
+	dax_must(dax_put(path, text), "%s", path);
+}
+
+/* The part of a core that has the mapping at @p, of which @len bytes are there. */
+static unsigned char *core_of(const void *p, size_t *len)
+{
+	struct stat st;
+	Elf64_Ehdr *head;
+	Elf64_Phdr *part;
+	int fd = open(CORE, O_RDONLY), i;
+
+	dax_must(fd >= 0 && !fstat(fd, &st), "%s", CORE);
+	head = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	dax_must(head != MAP_FAILED, "mmap of %s", CORE);
+	part = (void *)((char *)head + head->e_phoff);
+	for (i = 0; i < head->e_phnum; i++, part++) {
+		if (part->p_type != PT_LOAD || part->p_vaddr != (uintptr_t)p)
+			continue;
+		*len = part->p_filesz;
+		return (unsigned char *)head + part->p_offset;
+	}
+	dax_fail("no mapping at %p in the core", p);
+}
+
+static void dump(const char *filter)
+{
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	pid_t pid = dax_fork();
+	int status;
+
+	if (!pid) {
+		dax_must(!setrlimit(RLIMIT_CORE, &all), "setrlimit");
+		put("/proc/self/coredump_filter", filter);
+		abort();
+	}
+	dax_must(waitpid(pid, &status, 0) == pid, "waitpid");
+	if (!WCOREDUMP(status))
+		dax_fail("no core");
+}
+
+/* Bit 8 of the filter is for shared mappings of DAX; both have it by default. */
+static void dumped(void)
+{
+	unsigned char *p;
+	char old[128];
+	ssize_t n;
+	size_t len;
+	int fd = open("/proc/sys/kernel/core_pattern", O_RDWR);
+
+	if (fd < 0 || access("/proc/self/coredump_filter", W_OK))
+		dax_skip("no core dumps: CONFIG_COREDUMP or CONFIG_ELF_CORE is off");
+	n = read(fd, old, sizeof(old));
+	dax_must(n > 0, "core_pattern");
+	map_both();
+	put("/proc/sys/kernel/core_pattern", CORE);
+	dump("0x100");
+	p = core_of(by_2m.p, &len);
+	if (len != by_2m.len)
+		dax_fail("%zu bytes of 2M leaves in the core", len);
+	dax_expect(p, len, 0, DATA, "2M leaves in the core");
+	p = core_of(by_4k.p, &len);
+	if (len != by_4k.len)
+		dax_fail("%zu bytes of 4K leaves in the core", len);
+	dax_expect(p, len, PAGE, DATA, "4K leaves in the core");
+	dump("0x0");
+	core_of(by_2m.p, &len);
+	if (len)
+		dax_fail("%zu bytes in a core whose filter has no DAX", len);
+	unlink(CORE);
+	dax_must(pwrite(fd, old, n, 0) == n, "core_pattern");
+	dax_expect(by_2m.p, by_2m.len, 0, DATA, "mapping");
+}
+
+static int uffd(uint64_t features)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOSYS)
+		dax_skip("no userfaultfd: CONFIG_USERFAULTFD is off");
+	dax_must(fd >= 0, "userfaultfd");
+	dax_must(!ioctl(fd, UFFDIO_API, &api), "UFFDIO_API");
+	return fd;
+}
+
+/* Pages cannot be missing, or be put there: a file's blocks are what they are. */
+static void fault_fd(void)
+{
+	static const uint64_t modes[] = {
+		UFFDIO_REGISTER_MODE_MISSING, UFFDIO_REGISTER_MODE_MINOR,
+	};
+	size_t i;
+	int fd = uffd(0);
+
+	map_both();
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		struct uffdio_register reg = {
+			.range = { (uintptr_t)by_2m.p, by_2m.len }, .mode = modes[i],
+		};
+
+		if (!ioctl(fd, UFFDIO_REGISTER, &reg))
+			dax_fail("userfaultfd took a DAX mapping, mode %zu", i);
+		dax_must(errno == EINVAL, "UFFDIO_REGISTER, EINVAL expected");
+	}
+	dax_expect(by_2m.p, by_2m.len, 0, DATA, "mapping");
+}
+
+/* As lib/test_hmm_uapi.h has it */
+struct hmm_cmd { uint64_t addr, ptr, npages, cpages, faults; };
+#define HMM_READ	_IOWR('H', 0, struct hmm_cmd)
+#define HMM_WRITE	_IOWR('H', 1, struct hmm_cmd)
+#define HMM_SNAPSHOT	_IOWR('H', 4, struct hmm_cmd)
+#define HMM_WRITABLE	2
+#define HMM_PMD		4
+
+static int hmm_open(void)
+{
+	char line[128], path[200];
+	FILE *f = fopen("/proc/devices", "r");
+	unsigned int nr, major = 0;
+	int fd;
+
+	dax_must(f, "/proc/devices");
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%u HMM_DMIRRO%*s", &nr) == 1 && strstr(line, "HMM_DMIRROR"))
+			major = nr;
+	fclose(f);
+	if (!major)
+		dax_skip("no HMM_DMIRROR: CONFIG_TEST_HMM is off");
+	snprintf(path, sizeof(path), "/tmp/dax_walk.hmm.%d", getpid());
+	dax_must(!mknod(path, S_IFCHR | 0600, makedev(major, 0)), "mknod %s", path);
+	fd = open(path, O_RDWR);
+	unlink(path);
+	dax_must(fd >= 0, "open %s", path);
+	return fd;
+}
+
+static void hmm_do(int fd, unsigned long what, void *p, void *buf, size_t pages)
+{
+	struct hmm_cmd cmd = { .addr = (uintptr_t)p, .ptr = (uintptr_t)buf, .npages = pages };
+
+	dax_must(!ioctl(fd, what, &cmd), "hmm %lu", what & 0xff);
+	if (what != HMM_SNAPSHOT && cmd.cpages != pages)
+		dax_fail("hmm %lu: %llu pages of %zu", what & 0xff,
+			 (unsigned long long)cmd.cpages, pages);
+}
+
+/* A device that mirrors the page tables reads and writes through them. */
+static void mirrored(void)
+{
+	struct leaf { unsigned char *p; size_t off; unsigned char seen; const char *what; };
+	struct leaf *t, leaves[] = {
+		{ NULL, PAGE, HMM_WRITABLE | HMM_PMD, "2M leaf" },
+		{ NULL, 3 * PAGE, HMM_WRITABLE, "4K leaf" },
+	};
+	unsigned char seen[8], *buf = dax_anon(8 * PAGE);
+	int fd = hmm_open();
+
+	map_both();
+	leaves[0].p = by_2m.p + PAGE;
+	leaves[1].p = by_4k.p + 2 * PAGE;
+	for (t = leaves; t < leaves + ARRAY_SIZE(leaves); t++) {
+		store_faults(t->p);
+		hmm_do(fd, HMM_SNAPSHOT, t->p, seen, 1);
+		if (seen[0] != t->seen)
+			dax_fail("%s: hmm sees %#x, %#x expected", t->what, seen[0], t->seen);
+		hmm_do(fd, HMM_READ, t->p, buf, 8);
+		dax_expect(buf, 8 * PAGE, t->off, DATA, t->what);
+		dax_fill(buf, 8 * PAGE, 5, DATA);
+		hmm_do(fd, HMM_WRITE, t->p, buf, 8);
+		dax_expect_file(by_2m.fd, t->off, 8 * PAGE, 5, DATA, t->what);
+		dax_fill(t->p, 8 * PAGE, t->off, DATA);
+	}
+	/* What it has seen goes with the leaf. */
+	dax_must(!ftruncate(by_2m.fd, HUGE), "ftruncate");
+	hmm_do(fd, HMM_SNAPSHOT, by_2m.p + HUGE, seen, 1);
+	if (seen[0])
+		dax_fail("hmm sees %#x where the file was cut", seen[0]);
+	dax_expect_file(by_2m.fd, 0, HUGE, 0, DATA, "file");
+}
+
+static const struct dax_test tests[] = {
+	{ "dax: pagemap has the pfns of 4K and 2M leaves", pagemap },
+	{ "dax: smaps counts no page of 4K and 2M leaves", smaps_of },
+	{ "dax: mincore sees 4K and 2M leaves, and none", in_core },
+	{ "dax: fsync write-protects 4K and 2M leaves, once", clean },
+	{ "gup: a core dump of 4K and 2M leaves", dumped },
+	{ "dax: userfaultfd does not take a DAX mapping", fault_fd },
+	{ "dax: hmm_range_fault() of 4K and 2M leaves", mirrored },
+};
+
+int main(int argc, char **argv)
+{
+	return dax_main(argc, argv, tests, ARRAY_SIZE(tests));
+}
