@@ -18,6 +18,9 @@ test: packages ## the whole test suite; the last line counts
 soak: packages ## the long forms of the loops, and stock beside the series
 	@scripts/run-tests soak
 
+bench: three ## what memory costs by kernel, in instructions: out/bench.csv, out/bench.svg (PEER=bzImage: one more)
+	@tests/bench series stock base $(PEER)
+
 compare: three ## the table of make run for base, stock and series
 	@tests/compare
 
@@ -56,4 +59,4 @@ check: ## the quick gates
 clean: ## remove build/ and out/
 	@scripts/clean
 
-.PHONY: help run test soak compare shell packages build kernel three each tree refresh series check clean
+.PHONY: help run test soak bench compare shell packages build kernel three each tree refresh series check clean

@@ -16,3 +16,14 @@ clear() {
 	dmsetup remove_all >/dev/null 2>&1 || :
 	ndctl destroy-namespace -f -r "$region" all >/dev/null 2>&1 || :
 }
+
+# error_of FILE: the name of the error that ndctl tells there
+error_of() {
+	awk '
+		/No such device or address/ { error = "ENXIO" }
+		/No such device$/ { error = "ENODEV" }
+		/not supported/ { error = "EOPNOTSUPP" }
+		/Invalid argument/ { error = "EINVAL" }
+		/Cannot allocate memory/ { error = "ENOMEM" }
+		END { print error ? error : "failed" }' "$1"
+}

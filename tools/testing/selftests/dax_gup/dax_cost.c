@@ -1,189 +1,589 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a page costs to fault in, to get and put, to pin and unpin, and to unmap,
- * in nanoseconds. In a guest whose
- * clock counts instructions (QEMU: -icount shift=0,sleep=off) a nanosecond is
- * an instruction, and the numbers are the same in every run.
+ * What memory costs: to fault in, to get and put, to pin and unpin, to unmap, move,
+ * copy and write back, in nanoseconds. In a guest whose clock counts instructions
+ * (QEMU: -icount shift=0,sleep=off) a nanosecond is an instruction, and the numbers
+ * are the same in every run.
+ *
+ * Prints lines "# cost", ROW, FS, VALUE and UNIT, with tabs between. A value is a
+ * number, the name of the error that the kernel gave, or "no-leaf" where it made
+ * smaller leaves than the row is about. FS is "dax" for what DIR is on.
  */
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "dax_test.h"
 #include "../../../../mm/gup_test.h"
 
-#define LEN	(64 * MB)
-#define LEAF	(2 * MB)
+#define GB		(1024UL * MB)
+#define ROUNDS		4
+#define PRIVATE_TAIL	PAGE	/* mapped behind the leaves, for fork() */
 
-static uint64_t now(void)
+/* Leaves of one size in memory of one sort. */
+struct kind {
+	const char *fs, *leaf;
+	size_t size, len;
+	unsigned char *(*map)(const struct kind *kind);
+};
+
+static uint64_t now(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-static void report(const char *name, const char *what, uint64_t ns, unsigned long nr)
+/* Of several times: what is more is the timer's interrupt, not the kernel's work. */
+static uint64_t least(uint64_t a, uint64_t b)
 {
-	dax_note("cost %s-%s %llu", name, what,
-		 (unsigned long long)((ns + nr / 2) / nr));
+	return a < b ? a : b;
 }
 
-/* An address that is aligned for 2M leaves, and empty. */
-static void *aligned(size_t len)
+static void say(const struct kind *k, const char *row, const char *value, const char *unit)
 {
-	uintptr_t p = (uintptr_t)dax_anon(len + LEAF);
-
-	munmap((void *)p, len + LEAF);
-	return (void *)((p + LEAF - 1) & ~(LEAF - 1));
+	dax_note("cost\t%s %s\t%s\t%s\tinstructions/%s", row, k->leaf, k->fs, value, unit);
 }
 
-static void gup(const char *name, unsigned long cmd, unsigned char *p, size_t len,
-		size_t step, const char *get, const char *put)
+static void report(const struct kind *k, const char *row, uint64_t ns, unsigned long nr,
+		   const char *unit)
 {
-	struct gup_test test = {
-		.addr = (uintptr_t)p, .size = len, .nr_pages_per_call = 512,
-		.gup_flags = 1,		/* FOLL_WRITE */
-	};
-	int fd = open("/sys/kernel/debug/gup_test", O_RDWR);
+	char value[32];
 
-	dax_must(fd >= 0, "gup_test (CONFIG_GUP_TEST)");
-	dax_must(!ioctl(fd, cmd, &test), "gup_test");
-	if (test.size != len)
-		dax_fail("gup_test: %llu of %zu bytes", test.size, len);
-	close(fd);
-	report(name, get, test.get_delta_usec * 1000ULL, len / step);
-	report(name, put, test.put_delta_usec * 1000ULL, len / step);
+	snprintf(value, sizeof(value), "%.2f", (double)ns / nr);
+	say(k, row, value, unit);
 }
 
-static void measure(const char *name, unsigned char *p, size_t len, size_t step,
-		    bool write, bool pages)
+/* An empty range that is aligned for the leaves of @k. */
+static void *aligned(const struct kind *k)
 {
-	uint64_t t;
+	size_t len = k->len + PRIVATE_TAIL + k->size;
+	uintptr_t p = (uintptr_t)dax_mmap(-1, len, PROT_NONE,
+					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+
+	munmap((void *)p, len);
+	return (void *)((p + k->size - 1) & ~(k->size - 1));
+}
+
+static unsigned long faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+/* Touch every leaf; what that cost, or 0 if they are not leaves of that size. */
+static uint64_t touch(const struct kind *k, volatile unsigned char *p, bool write)
+{
+	unsigned long before;
+	uint64_t ns;
 	size_t i;
 
-	dax_must(p != MAP_FAILED, "mmap");
-	t = now();
-	for (i = 0; i < len; i += step) {
+	/* Once for nothing: the first call faults in what it needs. */
+	now(CLOCK_MONOTONIC);
+	before = faults();
+	before = faults();
+	ns = now(CLOCK_MONOTONIC);
+	for (i = 0; i < k->len; i += k->size) {
 		if (write)
-			((volatile unsigned char *)p)[i] = 1;
+			p[i] = 1;
 		else
-			(void)((volatile unsigned char *)p)[i];
+			(void)p[i];
 	}
-	report(name, write ? "write-fault" : "read-fault", now() - t, len / step);
-	if (pages) {
-		gup(name, GUP_FAST_BENCHMARK, p, len, step, "get", "put");
-		gup(name, PIN_FAST_BENCHMARK, p, len, step, "pin", "unpin");
+	ns = now(CLOCK_MONOTONIC) - ns;
+	for (i = 0; i < k->len; i += k->size)
+		(void)p[i + k->size - PAGE];
+	return faults() - before == k->len / k->size ? ns : 0;
+}
+
+static const struct call {
+	unsigned long cmd;
+	const char *get, *put;	/* no second: it is that of another call */
+} calls[] = {
+	{ GUP_FAST_BENCHMARK, "get", "put" },
+	{ PIN_FAST_BENCHMARK, "pin", "unpin" },
+	{ GUP_BASIC_TEST, "slow get", NULL },
+	{ PIN_BASIC_TEST, "slow pin", NULL },
+	{ PIN_LONGTERM_BENCHMARK, "long-term pin", "long-term unpin" },
+};
+
+/* gup_test stops where the kernel refuses, and does not say why: ask for one page. */
+static bool refused(int fd, unsigned long cmd, void *p)
+{
+	struct pin_longterm_test longterm = {
+		.addr = (uintptr_t)p, .size = PAGE,
+		.flags = PIN_LONGTERM_TEST_FLAG_USE_WRITE,
+	};
+	struct iovec page = { p, PAGE }, copy = { dax_anon(PAGE), PAGE };
+	int fds[2];
+
+	dax_must(!pipe(fds), "pipe");
+	if (cmd == PIN_LONGTERM_BENCHMARK)
+		return ioctl(fd, PIN_LONGTERM_TEST_START, &longterm);
+	if (cmd == PIN_FAST_BENCHMARK || cmd == PIN_BASIC_TEST)
+		return process_vm_readv(getpid(), &copy, 1, &page, 1, 0) < 0;
+	return vmsplice(fds[1], &page, 1, 0) < 0;
+}
+
+static void say_call(const struct kind *k, const struct call *call, const char *value)
+{
+	say(k, call->get, value, "page");
+	if (call->put)
+		say(k, call->put, value, "page");
+}
+
+static void gup_call(const struct kind *k, const struct call *call, int fd, void *p)
+{
+	uint64_t get = 0, put = 0;
+	unsigned int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		struct gup_test test = {
+			.addr = (uintptr_t)p, .size = k->len, .nr_pages_per_call = 512,
+			.gup_flags = 1,		/* FOLL_WRITE */
+		};
+
+		dax_must(!ioctl(fd, call->cmd, &test), "gup_test");
+		if (test.size != k->len && refused(fd, call->cmd, p)) {
+			say_call(k, call, strerrorname_np(errno));
+			return;
+		}
+		if (test.size != k->len)
+			dax_fail("gup_test: %llu of %zu bytes", test.size, k->len);
+		get += test.get_delta_usec * 1000ULL;
+		put += test.put_delta_usec * 1000ULL;
 	}
-	t = now();
-	dax_must(!munmap(p, len), "munmap");
-	report(name, "munmap", now() - t, len / step);
+	report(k, call->get, get, ROUNDS * (k->len / PAGE), "page");
+	if (call->put)
+		report(k, call->put, put, ROUNDS * (k->len / PAGE), "page");
 }
 
-/* One page beside the alignment of the file: no leaf can be larger. */
-static void dax_4k(void)
+/* No call got anything. */
+static void say_calls(const struct kind *k, const char *value)
 {
-	int fd = dax_open("cost", LEN + PAGE, DAX_WRITTEN);
-	int prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
+	size_t i;
 
-	measure("dax-4k", mmap(aligned(LEN), LEN, prot, flags, fd, PAGE), LEN, PAGE,
-		true, false);
-	measure("dax-4k-again", mmap(aligned(LEN), LEN, prot, flags, fd, PAGE), LEN,
-		PAGE, true, false);
-	measure("dax-4k", mmap(aligned(LEN), LEN, PROT_READ, flags, fd, PAGE), LEN,
-		PAGE, false, false);
+	for (i = 0; i < ARRAY_SIZE(calls); i++)
+		say_call(k, &calls[i], value);
 }
 
-static void dax_4k_pages(void)
+static void gup(const struct kind *k, unsigned char *p)
 {
-	int fd = dax_open("cost", LEN + PAGE, DAX_WRITTEN);
+	int fd = open("/sys/kernel/debug/gup_test", O_RDWR);
+	size_t i;
 
-	measure("dax-4k-gup", mmap(aligned(LEN), LEN, PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_FIXED_NOREPLACE, fd, PAGE),
-		LEN, PAGE, true, true);
+	if (fd < 0) {
+		say_calls(k, strerrorname_np(errno));
+		return;
+	}
+	for (i = 0; i < ARRAY_SIZE(calls); i++)
+		gup_call(k, &calls[i], fd, p);
+	close(fd);
 }
 
-/* In one go, so that the file system finds extents of 2M, aligned. */
-static int open_2m(void)
+/* Written in one go after fallocate(), so that the extents are aligned to 2M. */
+static int dax_file(const struct kind *k)
 {
-	int fd = dax_open("cost", LEN, DAX_UNWRITTEN);
+	size_t at, len = k->len + 2 * k->size;
+	int fd = dax_open("cost", len, DAX_UNWRITTEN);
 	char *buf = dax_anon(MB);
-	size_t at;
 
-	for (at = 0; at < LEN; at += MB)
-		dax_must(pwrite(fd, buf, MB, at) == (ssize_t)MB, "pwrite");
+	for (at = 0; at < len; at += MB) {
+		size_t n = len - at < MB ? len - at : MB;
+
+		dax_must(pwrite(fd, buf, n, at) == (ssize_t)n, "pwrite");
+	}
+	munmap(buf, MB);
 	return fd;
 }
 
-/* As large as the kernel makes them: what a leaf costs, if it is one of 2M. */
-static void dax_2m(void)
+static unsigned char *map_fd(const struct kind *k, int fd, off_t at, int prot, int flags)
 {
-	int fd = open_2m();
-
-	measure("dax-2m", mmap(aligned(LEN), LEN, PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0),
-		LEN, LEAF, true, false);
-	measure("dax-2m-again", mmap(aligned(LEN), LEN, PROT_READ | PROT_WRITE,
-				     MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0),
-		LEN, LEAF, true, false);
-}
-
-/* What 4K of a 2M leaf cost: here and in hugetlbfs. */
-static void pages_of_leaves(const char *name, unsigned char *p)
-{
-	size_t i;
+	size_t len = k->len + (flags == MAP_PRIVATE ? PRIVATE_TAIL : 0);
+	unsigned char *p = mmap(aligned(k), len, prot, flags | MAP_FIXED_NOREPLACE, fd, at);
 
 	dax_must(p != MAP_FAILED, "mmap");
-	for (i = 0; i < LEN; i += LEAF)
-		((volatile unsigned char *)p)[i] = 1;
-	gup(name, GUP_FAST_BENCHMARK, p, LEN, PAGE, "get", "put");
-	gup(name, PIN_FAST_BENCHMARK, p, LEN, PAGE, "pin", "unpin");
-	gup(name, GUP_BASIC_TEST, p, LEN, PAGE, "slow-get", "slow-put");
-	gup(name, PIN_BASIC_TEST, p, LEN, PAGE, "slow-pin", "slow-unpin");
-	dax_must(!munmap(p, LEN), "munmap");
+	return p;
 }
 
-static void dax_2m_pages(void)
+/* For 4K leaves one page beside the alignment of the file: none can be larger. */
+static unsigned char *dax_map(const struct kind *k, int fd, int prot, int flags)
 {
-	int fd = open_2m();
-
-	pages_of_leaves("dax-2m-4k", mmap(aligned(LEN), LEN, PROT_READ | PROT_WRITE,
-					  MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0));
+	return map_fd(k, fd, k->size == PAGE ? PAGE : 0, prot, flags);
 }
 
-static void hugetlb(void)
+static unsigned char *map_dax(const struct kind *k)
 {
-	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "w");
-
-	dax_must(f && fprintf(f, "%lu", LEN / LEAF) > 0 && !fclose(f), "nr_hugepages");
-	pages_of_leaves("hugetlb-4k", mmap(NULL, LEN, PROT_READ | PROT_WRITE,
-					   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0));
+	return dax_map(k, dax_file(k), PROT_READ | PROT_WRITE, MAP_SHARED);
 }
 
-static void memory(void)
+static unsigned char *map_device(const struct kind *k)
 {
-	unsigned char *p = dax_anon(LEN);
+	int fd;
 
-	dax_must(!madvise(p, LEN, MADV_NOHUGEPAGE) || errno == EINVAL, "madvise");
-	measure("anon-4k", p, LEN, PAGE, true, true);
+	if (!opt.device)
+		dax_skip("DIR is no character device");
+	fd = open(opt.device, O_RDWR);
+	dax_must(fd >= 0, "open %s", opt.device);
+	return map_fd(k, fd, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
 }
 
-static void page_cache(void)
+static unsigned char *map_memory(const struct kind *k)
+{
+	unsigned char *p = map_fd(k, -1, 0, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+
+	dax_must(!madvise(p, k->len, k->size == PAGE ? MADV_NOHUGEPAGE : MADV_HUGEPAGE) ||
+		 (errno == EINVAL && k->size == PAGE), "madvise");
+	return p;
+}
+
+static unsigned char *map_shmem(const struct kind *k)
 {
 	int fd = memfd_create("cost", 0);
 
-	dax_must(fd >= 0 && !ftruncate(fd, LEN), "memfd");
-	measure("shmem-4k", mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0),
-		LEN, PAGE, true, true);
+	dax_must(fd >= 0 && !ftruncate(fd, k->len), "memfd");
+	return map_fd(k, fd, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
+}
+
+static unsigned char *map_hugetlb(const struct kind *k)
+{
+	char path[96], nr[16];
+	unsigned char *p;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%lukB/nr_hugepages",
+		 k->size / KB);
+	snprintf(nr, sizeof(nr), "%lu", k->len / k->size);
+	dax_must(dax_put(path, nr), "%s", path);
+	p = mmap(NULL, k->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		 MAP_HUGETLB | __builtin_ctzl(k->size) << MAP_HUGE_SHIFT, -1, 0);
+	dax_must(p != MAP_FAILED, "mmap of %lu pages of %s", k->len / k->size, k->leaf);
+	return p;
+}
+
+static const struct kind
+	dax_4k = { "dax", "4K", PAGE, 64 * MB, map_dax },
+	dax_2m = { "dax", "2M", 2 * MB, 128 * MB, map_dax },
+	device_1g = { "device-dax", "1G", GB, GB, map_device },
+	anon_4k = { "anonymous", "4K", PAGE, 64 * MB, map_memory },
+	shmem_4k = { "shmem", "4K", PAGE, 64 * MB, map_shmem },
+	thp_2m = { "THP", "2M", 2 * MB, 128 * MB, map_memory },
+	hugetlb_2m = { "hugetlb", "2M", 2 * MB, 128 * MB, map_hugetlb },
+	hugetlb_1g = { "hugetlb", "1G", GB, GB, map_hugetlb };
+
+/* The whole life of leaves: the first fault, get and pin, munmap. */
+static void pages(const struct kind *k)
+{
+	unsigned char *p = k->map(k);
+	bool file = k->map == map_dax;	/* dax_faults() and dax_ops() have the rest */
+	uint64_t ns = touch(k, p, true);
+
+	if (!ns) {
+		say_calls(k, "no-leaf");
+		return;
+	}
+	/* What a huge page of memory costs is its clearing. */
+	if (k->size == PAGE ? !file : k->map == map_device)
+		report(k, "write fault first", ns, k->len / k->size, "fault");
+	gup(k, p);
+	munmap(p, k->len);
+	if (file)
+		return;
+	/* The slow way of get and pin marks pages: not those. */
+	p = k->map(k);
+	touch(k, p, true);
+	ns = now(CLOCK_MONOTONIC);
+	dax_must(!munmap(p, k->len), "munmap");
+	report(k, "munmap", now(CLOCK_MONOTONIC) - ns, k->len / k->size, "leaf");
+}
+
+/* First the file system and the page cache do not know the leaf, then they do. */
+static void dax_faults(const struct kind *k, int fd, bool write)
+{
+	static const char * const row[2][2] = {
+		{ "read fault first", "read fault again" },
+		{ "write fault first", "write fault again" },
+	};
+	int again;
+
+	for (again = 0; again < 2; again++) {
+		unsigned char *p = dax_map(k, fd, PROT_READ | (write ? PROT_WRITE : 0),
+					   MAP_SHARED);
+		uint64_t ns = touch(k, p, write);
+
+		if (ns)
+			report(k, row[write][again], ns, k->len / k->size, "fault");
+		else
+			say(k, row[write][again], "no-leaf", "fault");
+		munmap(p, k->len);
+	}
+}
+
+static uint64_t cost_munmap(const struct kind *k, int fd, unsigned char *p)
+{
+	uint64_t ns = now(CLOCK_MONOTONIC);
+
+	(void)fd;
+	dax_must(!munmap(p, k->len), "munmap");
+	return now(CLOCK_MONOTONIC) - ns;
+}
+
+/* To where 4K leaves cannot move by the table. They must move, not be dropped. */
+static uint64_t cost_mremap(const struct kind *k, int fd, unsigned char *p)
+{
+	unsigned char *to = (unsigned char *)aligned(&dax_2m) + (k->size == PAGE ? PAGE : 0);
+	unsigned long before;
+	uint64_t ns;
+
+	(void)fd;
+	ns = now(CLOCK_MONOTONIC);
+	dax_must(mremap(p, k->len, k->len, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to, "mremap");
+	ns = now(CLOCK_MONOTONIC) - ns;
+	before = faults();
+	touch(k, to, false);
+	if (faults() != before)
+		dax_fail("mremap lost %lu leaves", faults() - before);
+	munmap(to, k->len);
+	return ns;
+}
+
+static uint64_t fork_once(void)
+{
+	uint64_t ns = now(CLOCK_THREAD_CPUTIME_ID);
+	pid_t pid = dax_fork();
+
+	if (!pid)
+		_exit(0);
+	ns = now(CLOCK_THREAD_CPUTIME_ID) - ns;
+	dax_reap(pid, "child");
+	return ns;
+}
+
+static uint64_t fork_least(void)
+{
+	uint64_t ns = fork_once();
+	unsigned int round;
+
+	for (round = 0; round < ROUNDS; round++)
+		ns = least(ns, fork_once());
+	return ns;
+}
+
+/* A private mapping with a page of its own: that is what fork() copies leaf by leaf. */
+static uint64_t cost_fork(const struct kind *k, int fd, unsigned char *p)
+{
+	uint64_t with, without;
+
+	(void)fd;
+	p[k->len] = 1;
+	with = fork_least();
+	munmap(p, k->len);
+	without = fork_least();
+	munmap(p + k->len, PRIVATE_TAIL);
+	return with > without ? with - without : 0;
+}
+
+static uint64_t cost_fsync(const struct kind *k, int fd, unsigned char *p)
+{
+	uint64_t ns = now(CLOCK_MONOTONIC);
+
+	dax_must(!fsync(fd), "fsync");
+	ns = now(CLOCK_MONOTONIC) - ns;
+	munmap(p, k->len);
+	return ns;
+}
+
+static uint64_t cost_truncate(const struct kind *k, int fd, unsigned char *p)
+{
+	uint64_t ns = now(CLOCK_MONOTONIC);
+
+	dax_must(!ftruncate(fd, 0), "ftruncate");
+	ns = now(CLOCK_MONOTONIC) - ns;
+	munmap(p, k->len);
+	return ns;
+}
+
+static const struct op {
+	const char *name;
+	int flags;
+	unsigned int rounds;	/* one where it cannot be done again */
+	uint64_t (*cost)(const struct kind *k, int fd, unsigned char *p);
+} ops[] = {
+	{ "munmap", MAP_SHARED, ROUNDS, cost_munmap },
+	{ "mremap", MAP_SHARED, ROUNDS, cost_mremap },
+	{ "fork", MAP_PRIVATE, 1, cost_fork },
+	{ "fsync", MAP_SHARED, 1, cost_fsync },
+	{ "truncate", MAP_SHARED, 1, cost_truncate },
+};
+
+/* 0: no such leaves */
+static uint64_t op_cost(const struct op *op, const struct kind *k, int fd)
+{
+	unsigned char *p = dax_map(k, fd, PROT_READ | PROT_WRITE, op->flags);
+
+	/* What is private must stay the file's: read it. */
+	return touch(k, p, op->flags == MAP_SHARED) ? op->cost(k, fd, p) : 0;
+}
+
+static void dax_ops(const struct kind *k, int fd)
+{
+	const struct op *op;
+
+	for (op = ops; op < ops + ARRAY_SIZE(ops); op++) {
+		uint64_t ns = op_cost(op, k, fd);
+		unsigned int round;
+
+		for (round = 1; ns && round < op->rounds; round++)
+			ns = least(ns, op_cost(op, k, fd));
+		if (ns)
+			report(k, op->name, ns, k->len / k->size, "leaf");
+		else
+			say(k, op->name, "no-leaf", "leaf");
+	}
+}
+
+/* A file of its own for each first fault, the last one for the rest. */
+static void files(const struct kind *k)
+{
+	int fd = dax_file(k);
+
+	dax_faults(k, fd, false);
+	close(fd);
+	fd = dax_file(k);
+	dax_faults(k, fd, true);
+	dax_ops(k, fd);
+}
+
+/* A whole fio, processor time; its errors are its own. */
+static uint64_t fio_run(const char *mem, const char *bs, unsigned int nr)
+{
+	char arg[4][320];
+	struct rusage usage;
+	pid_t pid = dax_fork();
+	int status;
+
+	if (!pid) {
+		snprintf(arg[0], sizeof(arg[0]), "--filename=%s", opt.drive);
+		snprintf(arg[1], sizeof(arg[1]), "--iomem=%s", mem);
+		snprintf(arg[2], sizeof(arg[2]), "--bs=%s", bs);
+		snprintf(arg[3], sizeof(arg[3]), "--number_ios=%u", nr);
+		dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
+		execlp("fio", "fio", "--name=cost", "--rw=read", "--direct=1", "--ioengine=psync",
+		       "--thread", "--clocksource=clock_gettime", "--gtod_reduce=1",
+		       "--disk_util=0", "--size=64m", "--io_size=8g", arg[0], arg[1], arg[2],
+		       arg[3], NULL);
+		dax_fail_errno("fio");
+	}
+	dax_must(wait4(pid, &status, 0, &usage) == pid, "wait4");
+	if (status)
+		dax_fail("fio ended with status %#x", status);
+	return 1000ULL * (1000000ULL * (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+			  usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static uint64_t fio_least(const char *mem, const char *bs, unsigned int nr)
+{
+	uint64_t ns = fio_run(mem, bs, nr);
+	unsigned int round;
+
+	for (round = 1; round < ROUNDS; round++)
+		ns = least(ns, fio_run(mem, bs, nr));
+	return ns;
+}
+
+/* What does not grow with the number of requests drops out. */
+static void fio_rows(const char *fs, const char *mem, const char *error)
+{
+	static const struct {
+		const char *bs;
+		unsigned int nr;
+	} size[] = { { "4K", 4096 }, { "128K", 256 } };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(size); i++) {
+		const char *bs = size[i].bs, *row = "fio O_DIRECT read";
+		const struct kind k = { .fs = fs, .leaf = bs };
+		unsigned int nr = size[i].nr;
+
+		if (error)
+			say(&k, row, error, "I/O");
+		else
+			report(&k, row, fio_least(mem, bs, 5 * nr) - fio_least(mem, bs, nr),
+			       4 * nr, "I/O");
+	}
+}
+
+static void run_fio_dax(void)
+{
+	struct dax_map m = dax_new("buffers", MB, DAX_WRITTEN);
+	ssize_t n = pread(dax_drive(), m.p, PAGE, 0);
+	char mem[300];
+
+	snprintf(mem, sizeof(mem), "mmapshared:%s", m.path);
+	fio_rows("dax", mem, n < 0 ? strerrorname_np(errno) : NULL);
+}
+
+static void run_fio_mem(void)
+{
+	close(dax_drive());
+	fio_rows("anonymous", "mmap", NULL);
+}
+
+static void run_dax_4k(void)
+{
+	files(&dax_4k);
+}
+
+static void run_dax_2m(void)
+{
+	files(&dax_2m);
+}
+
+static void run_dax_4k_gup(void)
+{
+	pages(&dax_4k);
+}
+
+static void run_dax_2m_gup(void)
+{
+	pages(&dax_2m);
+}
+
+static void run_device(void)
+{
+	pages(&device_1g);
+}
+
+static void run_anon(void)
+{
+	pages(&anon_4k);
+	pages(&thp_2m);
+}
+
+static void run_shmem(void)
+{
+	pages(&shmem_4k);
+}
+
+static void run_hugetlb(void)
+{
+	pages(&hugetlb_2m);
+	pages(&hugetlb_1g);
 }
 
 static const struct dax_test tests[] = {
-	{ "dax: cost of 4K pages", dax_4k },
-	{ "gup: cost of 4K pages to get and pin", dax_4k_pages },
-	{ "dax: cost of 2M pages", dax_2m },
-	{ "gup: cost of 2M pages to get and pin", dax_2m_pages },
-	{ "dax: cost of hugetlb", hugetlb },
-	{ "dax: cost of anonymous pages", memory },
-	{ "dax: cost of page cache", page_cache },
+	{ "dax: cost of memory: anonymous", run_anon },
+	{ "dax: cost of memory: page cache", run_shmem },
+	{ "dax: cost of memory: hugetlb", run_hugetlb },
+	{ "dax: cost of memory: fio", run_fio_mem },
+	{ "dax: cost of a DAX file by 4K leaves", run_dax_4k },
+	{ "dax: cost of a DAX file by 2M leaves", run_dax_2m },
+	{ "gup: cost of a DAX file by 4K leaves to get and pin", run_dax_4k_gup },
+	{ "gup: cost of a DAX file by 2M leaves to get and pin", run_dax_2m_gup },
+	{ "gup: cost of a DAX file: fio", run_fio_dax },
+	{ "gup: cost of a device by a 1G leaf to get and pin", run_device },
 };
 
 int main(int argc, char **argv)
