@@ -1,5 +1,5 @@
 # Says which targets are met by out/bench.csv, one a line, with tabs between:
-#	met|missed  target  our number  what it may be at most
+#	met|missed  target  our number  what it may be
 # Those that compare with stock are left out where stock was not counted.
 
 BEGIN { FS = ","; OFS = "\t" }
@@ -18,7 +18,7 @@ function most(row, fs, factor, kernel, reference,  ours, theirs) {
 	ours = value[row, "series", fs]
 	theirs = value[row, kernel, reference]
 	say(ours ~ /^[0-9]/ && theirs ~ /^[0-9]/ && ours <= factor * theirs + 0.1, row ", " fs, ours,
-	    sprintf("%.2f", factor * theirs) " = " sprintf("%.2f", factor) " x " \
+	    sprintf("at most %.2f", factor * theirs) " = " sprintf("%.2f", factor) " x " \
 	    (kernel == "series" ? reference : kernel))
 }
 
@@ -47,6 +47,6 @@ END {
 			ours = value["put " other[i], "series", other[i + 1]]
 			theirs = value["put " other[i], "stock", other[i + 1]]
 			say(ours ~ /^[0-9]/ && theirs ~ /^[0-9]/ && ours + 0 < theirs + 0,
-			    "put " other[i] ", " other[i + 1], ours, "less than " theirs " = stock")
+			    "put " other[i] ", " other[i + 1], ours, "below " theirs " = stock")
 		}
 }
