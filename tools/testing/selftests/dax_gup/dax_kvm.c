@@ -71,6 +71,7 @@ static void boot(bool huge)
 
 	if (kvm < 0)
 		dax_skip("no /dev/kvm: guest/run wants --cpu max,+svm");
+	sync();		/* ext4 has freed blocks again after a commit */
 	vm.m.fd = dax_open("memory", 3 * HUGE, DAX_UNWRITTEN);
 	vm.m.len = LEN;
 	vm.from = huge ? 0 : PAGE;
