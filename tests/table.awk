@@ -19,7 +19,7 @@ BEGIN { FS = "\t"; width = 14 }
 }
 
 function paint(text,  code) {
-	code = text == "ok" ? 32 : text == "-" ? 33 : 31
+	code = text == "ok" || text == "0" ? 32 : text == "-" ? 33 : 31
 	text = sprintf("%-*s", width - 1, text)
 	return colour ? "\033[" code "m" text "\033[0m" : text
 }

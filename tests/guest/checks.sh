@@ -63,6 +63,19 @@ idle() {
 	[ "$busy" -eq 0 ] || { cat /sys/kernel/debug/dev_pagemap; return 1; }
 }
 
+# The same where the kernel may not say.
+idle_after() {
+	[ ! -r /sys/kernel/debug/dev_pagemap ] || idle
+}
+
+# fsck_clean FS DEVICE: nothing to repair, by the file system's own program
+fsck_clean() {
+	case $1 in
+	ext4) e2fsck -fn "$2" ;;
+	xfs) xfs_repair -n "$2" ;;
+	esac
+}
+
 umount_checks() {
 	plan 1 umount
 	check 'dax: umount' umount "$1"

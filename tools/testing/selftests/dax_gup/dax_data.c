@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Data that knows its place, DAX files, and the drive on the other side. */
+#include <sys/ioctl.h>
+#include <time.h>
+
 #include "dax_test.h"
 
 static uint64_t mix(uint64_t x)
@@ -135,6 +138,73 @@ void dax_expect_file(int fd, off_t at, size_t len, uint64_t off, uint64_t seed,
 		dax_fail("%s: pread gave %zd of %zu bytes", what, n, len);
 	dax_expect(buf, len, off, seed, what);
 	munmap(buf, len);
+}
+
+int dax_leave(size_t left)
+{
+	int ballast = dax_open("ballast", 0, DAX_HOLE);
+	size_t chunk = 128 * MB;
+	off_t end = 0;
+
+	while (chunk >= 4 * KB) {
+		if (!fallocate(ballast, 0, end, chunk))
+			end += chunk;
+		else
+			chunk /= 2;
+	}
+	if (end < (off_t)left)
+		dax_skip("the file system is too small");
+	dax_must(!ftruncate(ballast, end - left), "ftruncate");
+	dax_must(!syncfs(ballast), "syncfs");
+	return ballast;
+}
+
+/* As in linux/fs.h from 6.7 on. */
+#define IS_PRESENT	(1 << 3)
+#define IS_HUGE		(1 << 6)
+struct region { uint64_t start, end, categories; };
+struct scan {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t inverted, mask, anyof, wanted;
+};
+
+#define SCAN		_IOWR('f', 16, struct scan)
+
+size_t dax_huge(const void *p, size_t len, size_t *present)
+{
+	struct region regions[32];
+	struct scan scan = {
+		.size = sizeof(scan), .start = (uintptr_t)p,
+		.end = ((uintptr_t)p + len + PAGE - 1) / PAGE * PAGE,
+		.vec = (uintptr_t)regions, .vec_len = ARRAY_SIZE(regions),
+		.mask = IS_PRESENT, .wanted = IS_PRESENT | IS_HUGE,
+	};
+	int fd = open("/proc/self/pagemap", O_RDONLY), n, i;
+	size_t huge = 0;
+
+	dax_must(fd >= 0, "pagemap");
+	*present = 0;
+	for (; scan.start < scan.end; scan.start = scan.walk_end) {
+		n = ioctl(fd, SCAN, &scan);
+		dax_must(n >= 0, "PAGEMAP_SCAN");
+		for (i = 0; i < n; i++) {
+			size_t part = regions[i].end - regions[i].start;
+
+			*present += part;
+			if (regions[i].categories & IS_HUGE)
+				huge += part;
+		}
+	}
+	close(fd);
+	return huge;
+}
+
+uint64_t dax_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
 int dax_drive(void)

@@ -19,7 +19,7 @@
 
 static struct dax_map huge(const char *name, unsigned int nr)
 {
-	return dax_huge_file(name, nr, DATA);
+	return dax_new_huge(name, nr, DATA);
 }
 
 static void leaf(void)
@@ -275,6 +275,42 @@ static void break_waits(void)
 	dax_expect(m.p + 301 * PAGE, HUGE - 301 * PAGE, 301 * PAGE, DATA, "behind the hole");
 }
 
+static void stuck(int sig)
+{
+	(void)sig;
+	dax_fail("waits for a held page beside its range");
+}
+
+/* But its neighbours are not: they can go while it is held. */
+static void beside(void)
+{
+	int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, pipes[2];
+	struct dax_map other = huge("other", 4), m = huge("beside", 4);
+	struct iovec iov = { m.p + HUGE + 8 * PAGE, 4 * PAGE };
+	unsigned char buf[4 * PAGE];
+	uint64_t start, usual;
+
+	start = dax_now();
+	dax_must(!ftruncate(other.fd, 2 * HUGE), "truncate");
+	usual = dax_now() - start;
+	dax_must(!pipe(pipes), "pipe");
+	dax_must(vmsplice(pipes[1], &iov, 1, 0) == (ssize_t)sizeof(buf), "vmsplice");
+	signal(SIGALRM, stuck);
+	alarm(20);
+	start = dax_now();
+	dax_must(!ftruncate(m.fd, 2 * HUGE), "truncate");
+	dax_note("truncate of two 2M entries beside a held one: %lu us; where nothing is held: %lu us",
+		 (dax_now() - start) / 1000, usual / 1000);
+	dax_must(!fallocate(m.fd, punch, 0, HUGE), "punch");
+	alarm(0);
+	dax_expect_zero(m.p, HUGE, "hole");
+	dax_expect(m.p + HUGE, HUGE, HUGE, DATA, "the held entry");
+	if (!dax_is_huge(m.p + HUGE))
+		dax_fail("the held leaf is gone");
+	dax_must(read(pipes[0], buf, sizeof(buf)) == (ssize_t)sizeof(buf), "read");
+	dax_expect(buf, sizeof(buf), HUGE + 8 * PAGE, DATA, "pipe");
+}
+
 /* Zero pages of a 2M hole, mapped by ptes in one place, filled through another. */
 static void hole(void)
 {
@@ -439,6 +475,7 @@ static const struct dax_test tests[] = {
 	{ "gup: a clone of a file of 2M leaves", cloned },
 	{ "gup: O_DIRECT and process_vm_readv over 2M leaves", direct },
 	{ "break: a 2M entry is broken as a whole", break_waits },
+	{ "break: 2M entries beside a held one can go", beside },
 	{ "gup: O_DIRECT into 2M leaves against truncate, punch, mmap", race_all },
 };
 

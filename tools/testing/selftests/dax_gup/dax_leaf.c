@@ -1,18 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Leaves, as /proc/self/pagemap has them. */
-#include <sys/ioctl.h>
-
 #include "dax_leaf.h"
-
-/* As in linux/fs.h from 6.7 on. */
-#define IS_HUGE	(1 << 6)
-struct region { uint64_t start, end, categories; };
-struct scan {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t inverted, mask, anyof, wanted;
-};
-
-#define SCAN	_IOWR('f', 16, struct scan)
 
 uint64_t dax_pagemap(const void *p)
 {
@@ -28,19 +16,9 @@ uint64_t dax_pagemap(const void *p)
 
 bool dax_is_huge(const void *p)
 {
-	struct region region = { 0 };
-	struct scan scan = {
-		.size = sizeof(scan), .start = (uintptr_t)p,
-		.end = (uintptr_t)p + PAGE, .vec = (uintptr_t)&region,
-		.vec_len = 1, .mask = IS_HUGE, .wanted = IS_HUGE,
-	};
-	int fd = open("/proc/self/pagemap", O_RDONLY), n;
+	size_t present;
 
-	dax_must(fd >= 0, "pagemap");
-	n = ioctl(fd, SCAN, &scan);
-	dax_must(n >= 0, "PAGEMAP_SCAN");
-	close(fd);
-	return n == 1;
+	return dax_huge((const void *)((uintptr_t)p & ~(PAGE - 1)), PAGE, &present);
 }
 
 unsigned char *dax_map_at(unsigned char *p, int fd, size_t len, off_t off, int prot,
@@ -56,7 +34,7 @@ unsigned char *dax_map_at(unsigned char *p, int fd, size_t len, off_t off, int p
 	return p;
 }
 
-struct dax_map dax_huge_file(const char *name, unsigned int nr, uint64_t seed)
+struct dax_map dax_new_huge(const char *name, unsigned int nr, uint64_t seed)
 {
 	struct dax_map m = { .len = nr * HUGE };
 	unsigned int i;

@@ -22,6 +22,6 @@ unsigned char *dax_map_at(unsigned char *p, int fd, size_t len, off_t off, int p
 			  int flags);
 
 /* A file of @nr times 2M that holds stream @seed and is mapped by @nr leaves. */
-struct dax_map dax_huge_file(const char *name, unsigned int nr, uint64_t seed);
+struct dax_map dax_new_huge(const char *name, unsigned int nr, uint64_t seed);
 
 #endif

@@ -181,25 +181,6 @@ static void *victim(void *arg)
 	return NULL;
 }
 
-/* Leave little free, so that blocks have a new owner soon. */
-static void leave(size_t left)
-{
-	size_t chunk = 128 * MB;
-	off_t end = 0;
-
-	ballast = dax_open("ballast", 0, DAX_HOLE);
-	while (chunk >= 4 * KB) {
-		if (!fallocate(ballast, 0, end, chunk))
-			end += chunk;
-		else
-			chunk /= 2;
-	}
-	if (end < (off_t)left)
-		dax_skip("the file system is too small");
-	dax_must(!ftruncate(ballast, end - left), "ftruncate");
-	dax_must(!syncfs(ballast), "syncfs");
-}
-
 static void verify(void)
 {
 	char *buf = dax_anon(LEN);
@@ -223,7 +204,7 @@ static void race(const thread_fn *fn, size_t nr)
 	drive = dax_drive();
 	dax_drive_fill(drive, 0, LEN, DATA);
 	m = dax_new("race", LEN, DAX_HOLE);
-	leave(6 * MB);
+	ballast = dax_leave(6 * MB);
 	signal(SIGBUS, fault);
 	signal(SIGSEGV, fault);
 	for (i = 0; i < nr; i++) {

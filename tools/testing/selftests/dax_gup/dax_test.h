@@ -110,6 +110,14 @@ struct dax_map dax_new(const char *name, size_t len, enum dax_layout layout);
 void dax_expect_file(int fd, off_t at, size_t len, uint64_t off, uint64_t seed,
 		     const char *what);
 
+/* Leave little free, so that blocks have a new owner soon: what takes the rest. */
+int dax_leave(size_t left);
+
+/* How much of the mapping at a page's start is by 2M leaves, and by any. */
+size_t dax_huge(const void *p, size_t len, size_t *present);
+
+uint64_t dax_now(void);		/* in nanoseconds */
+
 /* Write a word to an attribute of sysfs, or the like; errno says why not. */
 bool dax_put(const char *path, const char *word);
 /* Take the device under opt.dir, or opt.device, away from its driver. */

@@ -20,7 +20,7 @@ static struct dax_map by_2m, by_4k;
 
 static void map_both(void)
 {
-	by_2m = dax_huge_file("walk", 2, DATA);
+	by_2m = dax_new_huge("walk", 2, DATA);
 	by_4k.len = by_2m.len - PAGE;
 	by_4k.p = dax_map_at(NULL, by_2m.fd, by_4k.len, PAGE, PROT_READ | PROT_WRITE,
 			     MAP_SHARED);

@@ -34,10 +34,10 @@ run() {
 cd "$(dirname "$0")"
 for prog in dax_direct dax_process_vm dax_splice dax_futex dax_aio dax_uring \
 	dax_ibv_reg_mr dax_hold dax_race dax_raw dax_refcount dax_reflink \
-	dax_walk dax_kvm; do
+	dax_walk dax_kvm dax_tlb dax_soak; do
 	run $prog "${DAX_DRIVE:-}"
 done
-for prog in dax_truncate_dma dax_move_dma; do
+for prog in dax_truncate_dma dax_move_dma dax_fsync; do
 	run $prog "${DAX_SLOW_DRIVE:-}"
 done
 echo "# programs failed: $failed, skipped: $skipped"

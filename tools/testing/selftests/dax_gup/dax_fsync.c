@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * fsync while DMA is on its way into the file: what the DMA brings later is not
+ * flushed by that fsync, so the next one must flush it. Whether caches are flushed
+ * cannot be seen in a guest; that fsync goes over an entry can, by the trace event
+ * fs_dax:dax_writeback_one.
+ */
+#include "dax_inflight.h"
+
+#define LEN	(256 * KB)
+#define TRACE	"/sys/kernel/tracing/"
+#define EVENT	TRACE "events/fs_dax/dax_writeback_one/enable"
+
+static struct dax_map m;
+
+/* How many bytes of the file an fsync goes over, in entries. */
+static size_t flushed(const char *when)
+{
+	unsigned long ino, at, nr;
+	struct stat st;
+	char line[512], *event;
+	size_t sum = 0;
+	FILE *f;
+
+	dax_must(!fstat(m.fd, &st), "fstat");
+	dax_must(!close(open(TRACE "trace", O_WRONLY | O_TRUNC)), "clear the trace");
+	dax_must(dax_put(EVENT, "1"), EVENT);
+	dax_must(!fsync(m.fd), "fsync");
+	dax_must(dax_put(EVENT, "0"), EVENT);
+	f = fopen(TRACE "trace", "r");
+	dax_must(f, TRACE "trace");
+	while (fgets(line, sizeof(line), f)) {
+		event = strstr(line, "dax_writeback_one:");
+		if (event && sscanf(strstr(event, "ino"), "ino %lx pgoff %lx pglen %lx", &ino, &at,
+				    &nr) == 3 && ino == st.st_ino)
+			sum += nr * PAGE;
+	}
+	fclose(f);
+	dax_note("fsync %s: %zu KB", when, sum / KB);
+	return sum;
+}
+
+static void expect(size_t len, const char *when)
+{
+	size_t sum = flushed(when);
+
+	if (sum != len)
+		dax_fail("fsync %s flushes %zu bytes, expected %zu: data of the DMA may be lost",
+			 when, sum, len);
+}
+
+static void under_dma(enum dax_engine engine)
+{
+	int drive = dax_drive();
+	struct dax_read r;
+
+	if (access(EVENT, W_OK))
+		dax_skip("no trace event " EVENT);
+	dax_drive_fill(drive, 0, LEN, opt.seed + 1);
+	m = dax_new("synced", LEN, DAX_WRITTEN);
+	dax_fill(m.p, LEN, 0, opt.seed);
+	expect(LEN, "after stores");
+	expect(0, "once more");
+
+	dax_start_read(&r, engine, drive, m.p, LEN, 0);
+	expect(LEN, "with the DMA in flight");
+	dax_still_reading(&r, "after fsync");
+	dax_finish_read(&r);
+	expect(LEN, "after the DMA");
+	expect(0, "when all is flushed");
+	dax_expect(m.p, LEN, 0, opt.seed + 1, "mapping");
+}
+
+static void aio(void) { under_dma(DAX_AIO); }
+static void uring(void) { under_dma(DAX_URING); }
+
+static const struct dax_test tests[] = {
+	{ "break: what DMA brings after fsync is flushed by the next, libaio", aio },
+	{ "break: what DMA brings after fsync is flushed by the next, io_uring", uring },
+};
+
+int main(int argc, char **argv)
+{
+	return dax_main(argc, argv, tests, ARRAY_SIZE(tests));
+}
