@@ -67,7 +67,7 @@ pmem_namespace() {
 	echo "/dev/$_dev"
 }
 
-# dax_mount ext4|xfs DEVICE FOLDER: make the file system and mount it with DAX.
+# dax_mount ext4|xfs|ext2 DEVICE FOLDER: make the file system and mount it with DAX.
 # 2M extents are aligned to 2M. XFS_REFLINK=0: without reflink (for raw namespaces).
 # MKFS: further options for mkfs.
 dax_mount() {
@@ -79,7 +79,11 @@ dax_mount() {
 			${MKFS-} "$2" || return ;;
 	xfs)
 		mkfs.xfs -q -f -m "reflink=${XFS_REFLINK:-1}" -d su=2m,sw=1 ${MKFS-} "$2" || return ;;
-	*) _fail "dax_mount $1: ext4 or xfs" || return ;;
+	ext2)
+		# shellcheck disable=SC2086 # options
+		mke2fs -q -t ext2 -b 4096 -F ${MKFS-} "$2" && mount -t ext2 -o dax "$2" "$3"
+		return ;;
+	*) _fail "dax_mount $1: ext4, xfs or ext2" || return ;;
 	esac
 	mount -t "$1" -o dax=always "$2" "$3" || return
 	# xfs mounts without DAX where it cannot have it

@@ -22,7 +22,7 @@ function must_fail(test) {
 	if (kernel == "stock" && test ~ /^told:/)
 		return "was not told|of the page"
 	if (kernel == "stock" && test ~ /^longterm:/)
-		return "EOPNOTSUPP"
+		return "EOPNOTSUPP|Operation not supported|failed to create mr|LONGTERM_TEST_START failed"
 	if (kernel == "stock" && test ~ /^pool:/)
 		return "lines in dmesg|are lost|failed to enable|alloc failure"
 	if (kernel == "stock" && test ~ /^infoblock:/)

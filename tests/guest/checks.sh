@@ -32,6 +32,15 @@ check() {
 	result "$title" $status
 }
 
+# run PROGRAM DRIVE OPTION...: on $mnt
+run() {
+	program=$1
+	drive=$2
+	shift 2
+	echo "## $program"
+	$program "$@" "$mnt" ${drive:+"$drive"} || :
+}
+
 # fio, DMA between DRIVE and buffers that are a DAX file, checked by checksum.
 # fio maps the file as it is: it must be large enough.
 fio_verify() {
@@ -85,9 +94,10 @@ driver_of() {
 	readlink -f "/sys/block/${1#/dev/}/device/driver"
 }
 
-# The driver goes with the file system mounted, a page held and a page mapped.
+# The driver goes with the file system mounted, a page held and a page mapped, by the
+# test of dax_unbind that is named.
 unbind_checks() {
-	dev=$1 fs=$2 mnt=$3
+	dev=$1 fs=$2 mnt=$3 words=$4
 	plan 3 umount
 	check 'dax: umount' umount "$mnt"
 	check 'gup: no page has a reference after umount' idle
@@ -95,7 +105,7 @@ unbind_checks() {
 	cp /bin/busybox "$mnt/before" && sync
 	driver=$(driver_of "$dev")
 	namespace=$(basename "$(readlink -f "/sys/block/${dev#/dev/}/device")")
-	run dax_unbind '' -t 'waits for a held page'
+	run dax_unbind '' -t "$words"
 	plan 4 unbind
 	check 'device: umount after unbind' umount "$mnt"
 	check 'device: bind again' sh -c "echo $namespace >$driver/bind"

@@ -17,14 +17,9 @@
 
 #define DATA	(opt.seed + 1)
 
-static struct dax_map huge(const char *name, unsigned int nr)
-{
-	return dax_new_huge(name, nr, DATA);
-}
-
 static void leaf(void)
 {
-	struct dax_map m = huge("leaf", 2);
+	struct dax_map m = dax_new_huge("leaf", 2, DATA);
 	unsigned char *q;
 
 	dax_must(!msync(m.p, m.len, MS_SYNC), "msync");
@@ -43,7 +38,7 @@ static void leaf(void)
 
 static void in_the_middle(void)
 {
-	struct dax_map m = huge("middle", 4);
+	struct dax_map m = dax_new_huge("middle", 4, DATA);
 	unsigned char *q, *old = m.p + 2 * HUGE;
 
 	/* munmap in one, mprotect in the next, mremap of one and of a part. */
@@ -100,7 +95,7 @@ static void advice(void)
 		{ "DONTNEED", MADV_DONTNEED, false },
 		{ "SOFT_OFFLINE", 101, true },
 	};
-	struct dax_map m = huge("advice", 2);
+	struct dax_map m = dax_new_huge("advice", 2, DATA);
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(all); i++) {
@@ -137,7 +132,7 @@ static void read_all(const char *path)
 static void watched(void)
 {
 	static unsigned char vec[2 * HUGE / PAGE];
-	struct dax_map m = huge("watched", 2);
+	struct dax_map m = dax_new_huge("watched", 2, DATA);
 	size_t i;
 
 	read_all("/proc/self/smaps");
@@ -157,7 +152,7 @@ static void watched(void)
 
 static void forked(void)
 {
-	struct dax_map m = huge("forked", 1);
+	struct dax_map m = dax_new_huge("forked", 1, DATA);
 	unsigned char *q = dax_map_at(NULL, m.fd, HUGE, 0, PROT_READ | PROT_WRITE, MAP_PRIVATE);
 	pid_t pid;
 
@@ -183,7 +178,7 @@ static void forked(void)
 /* DMA of a leaf and a half, from anywhere in it, and to the drive. */
 static void direct(void)
 {
-	struct dax_map m = huge("direct", 3);
+	struct dax_map m = dax_new_huge("direct", 3, DATA);
 	int drive = dax_drive();
 	size_t at = 37 * PAGE, len = HUGE + HUGE / 2;
 	struct iovec iov[] = {
@@ -216,7 +211,7 @@ static void direct(void)
 static void there_and_back(void)
 {
 	int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, round;
-	struct dax_map m = huge("back", 2);
+	struct dax_map m = dax_new_huge("back", 2, DATA);
 
 	for (round = 0; round < 5; round++) {
 		size_t at = (1 + round * 97) * PAGE;
@@ -242,7 +237,7 @@ static void there_and_back(void)
 static void break_waits(void)
 {
 	int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, pipes[2];
-	struct dax_map m = huge("waits", 1);
+	struct dax_map m = dax_new_huge("waits", 1, DATA);
 	struct iovec iov = { m.p + 8 * PAGE, 4 * PAGE };
 	unsigned char buf[4 * PAGE];
 	unsigned char *q;
@@ -285,7 +280,7 @@ static void stuck(int sig)
 static void beside(void)
 {
 	int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, pipes[2];
-	struct dax_map other = huge("other", 4), m = huge("beside", 4);
+	struct dax_map other = dax_new_huge("other", 4, DATA), m = dax_new_huge("beside", 4, DATA);
 	struct iovec iov = { m.p + HUGE + 8 * PAGE, 4 * PAGE };
 	unsigned char buf[4 * PAGE];
 	uint64_t start, usual;
@@ -328,7 +323,7 @@ static void hole(void)
 /* A shared extent has no huge leaf; what was one before is split. */
 static void cloned(void)
 {
-	struct dax_map m = huge("cloned", 2);
+	struct dax_map m = dax_new_huge("cloned", 2, DATA);
 	int fd = dax_open("clone", 0, DAX_HOLE), drive = dax_drive();
 	unsigned char *n;
 
@@ -443,7 +438,7 @@ static void race_all(void)
 	char *buf;
 
 	drive = dax_drive();
-	race = huge("race", 4);
+	race = dax_new_huge("race", 4, DATA);
 	dax_drive_fill(drive, 0, race.len, DATA);
 	signal(SIGBUS, fault);
 	for (i = 0; i < ARRAY_SIZE(fn); i++) {

@@ -36,6 +36,21 @@ static void mapping(void)
 	dax_expect_file(m.fd, 0, LEN, 0, opt.seed + 2, "file");
 }
 
+/* No transfer: the registration alone, of pages that nobody has touched yet. */
+static void registered(void)
+{
+	struct dax_map m = dax_new("mr", 4 * MB, DAX_WRITTEN);
+	struct ibv_mr *mr;
+	struct dax_ibv v;
+
+	dax_ibv_open(&v);
+	mr = ibv_reg_mr(v.pd, m.p, m.len, IBV_ACCESS);
+	dax_must(mr, "ibv_reg_mr");
+	dax_must(ftruncate(m.fd, 0) && errno == ETXTBSY, "truncate of a region, ETXTBSY expected");
+	dax_expect(m.p, m.len, 0, opt.seed, "mapping");
+	dax_must(!ibv_dereg_mr(mr), "ibv_dereg_mr");
+}
+
 static void private_copy(void)
 {
 	int fd = dax_open("private", LEN, DAX_WRITTEN);
@@ -63,6 +78,7 @@ static void refused(void)
 
 static const struct dax_test tests[] = {
 	{ "dax: RDMA to a private copy", private_copy },
+	{ "longterm: ibv_reg_mr of a mapping", registered },
 	{ "longterm: RDMA to a mapping", mapping },
 	{ "refused: ibv_reg_mr of a mapping", refused },
 };

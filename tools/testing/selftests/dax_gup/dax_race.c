@@ -12,14 +12,14 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "dax_test.h"
+#include "dax_victim.h"
 
 #define LEN	(2 * MB)
 #define UNIT	(16 * KB)
 #define DATA	(opt.seed + 1)
 
 static struct dax_map m;
-static int drive, ballast;
+static int drive;
 static atomic_bool over;
 static bool slow;
 static atomic_ulong reads, writes, faults, changes, maps, victims, stores;
@@ -27,14 +27,6 @@ static atomic_ulong reads, writes, faults, changes, maps, victims, stores;
 static size_t choose(uint64_t *state, size_t nr)
 {
 	return dax_random(state) % nr;
-}
-
-/* So that reads that take their time meet every state of the file. */
-static void linger(uint64_t *state, unsigned int most_ms)
-{
-	struct timespec t = { .tv_nsec = choose(state, most_ms * 1000) * 1000 };
-
-	nanosleep(&t, NULL);
 }
 
 static void count_result(ssize_t n, uint64_t *state, atomic_ulong *good,
@@ -47,7 +39,7 @@ static void count_result(ssize_t n, uint64_t *state, atomic_ulong *good,
 	else
 		dax_fail_errno("%s", what);
 	if (slow && n < 0)
-		linger(state, 2);
+		dax_linger(state, 2);
 }
 
 static void *reader(void *arg)
@@ -121,7 +113,7 @@ static void *changer(void *arg)
 		}
 		atomic_fetch_add(&changes, 1);
 		if (slow)
-			linger(&state, 10);
+			dax_linger(&state, 10);
 	}
 	return NULL;
 }
@@ -140,44 +132,25 @@ static void *mapper(void *arg)
 
 		dax_must(p != MAP_FAILED, "mmap of nothing");
 		if (slow)		/* nothing maps the file: not for long */
-			linger(&state, 50);
+			dax_linger(&state, 50);
 		p = mmap(m.p + at, len, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | flags, m.fd, at);
 		dax_must(p != MAP_FAILED, "mmap of the file");
 		atomic_fetch_add(&maps, 1);
 		if (slow)
-			linger(&state, 20);
+			dax_linger(&state, 20);
 	}
 	return NULL;
 }
 
-/* Takes free blocks, writes them, and finds them as they were. */
 static void *victim(void *arg)
 {
-	uint64_t state = opt.seed ^ (uintptr_t)arg << 32, seed;
-	char path[256], *buf = malloc(256 * KB);
-	size_t at, len;
-	int fd;
+	uint64_t state = opt.seed ^ (uintptr_t)arg << 32;
 
-	dax_path(path, sizeof(path), "victim");
 	while (!over) {
-		seed = dax_random(&state);
-		fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-		dax_must(fd >= 0, "open %s", path);
-		for (len = 0; len < MB && !over; len += 256 * KB) {
-			dax_fill(buf, 256 * KB, len, seed);
-			if (pwrite(fd, buf, 256 * KB, len) != (ssize_t)(256 * KB))
-				break;	/* no space: good */
-		}
-		if (slow)
-			linger(&state, 50);
-		for (at = 0; at < len; at += 256 * KB)
-			dax_expect_file(fd, at, 256 * KB, at, seed, "victim");
-		dax_must(!unlink(path) && !close(fd), "unlink");
-		dax_must(!syncfs(ballast), "syncfs");
+		dax_victim(&state, slow ? 50 : 0);
 		atomic_fetch_add(&victims, 1);
 	}
-	free(buf);
 	return NULL;
 }
 
@@ -204,7 +177,7 @@ static void race(const thread_fn *fn, size_t nr)
 	drive = dax_drive();
 	dax_drive_fill(drive, 0, LEN, DATA);
 	m = dax_new("race", LEN, DAX_HOLE);
-	ballast = dax_leave(6 * MB);
+	dax_leave(6 * MB);
 	signal(SIGBUS, fault);
 	signal(SIGSEGV, fault);
 	for (i = 0; i < nr; i++) {

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "dax_test.h"
+#include "dax_longterm.h"
 
 #define LEN	(4 * MB)
 
@@ -124,6 +124,18 @@ static void pipes(void)
 	expect_error(vmsplice(pipefd[1], &iov, 1, 0), EFAULT, "vmsplice");
 }
 
+/* Where the kernel has long-term pins at all; else that is what it says. */
+static void registered(void)
+{
+	struct dax_map m = dax_new("raw", LEN, DAX_WRITTEN);
+	int error = access("/proc/sys/vm/dax_longterm_pin", F_OK) ? EOPNOTSUPP : EFAULT;
+
+	expect_error(dax_try_pin(m.p, LEN), error, "io_uring_register_buffers");
+	expect_error(dax_gup_try_pin(m.p, LEN, DAX_READ), error, "gup_test");
+	dax_expect(m.p, LEN, 0, opt.seed, "mapping");
+	dax_must(!ftruncate(m.fd, 0), "ftruncate");
+}
+
 static void futexes(void)
 {
 	struct dax_map m = dax_new("raw", LEN, DAX_WRITTEN);
@@ -143,6 +155,7 @@ static const struct dax_test tests[] = {
 	{ "pageless: process_vm is EFAULT", remote },
 	{ "pageless: vmsplice is EFAULT", pipes },
 	{ "pageless: shared futex is EFAULT", futexes },
+	{ "pageless: long-term pins are EFAULT", registered },
 };
 
 int main(int argc, char **argv)

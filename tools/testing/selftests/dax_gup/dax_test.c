@@ -22,6 +22,8 @@ static struct { char why[512]; } *shared;
 static char dir[200];
 static const char *where;
 
+static bool alone;
+
 static void say(const char *fmt, va_list ap, int err)
 {
 	int n = vsnprintf(shared->why, sizeof(shared->why), fmt, ap);
@@ -29,6 +31,24 @@ static void say(const char *fmt, va_list ap, int err)
 	if (err && n >= 0 && n < (int)sizeof(shared->why))
 		snprintf(shared->why + n, sizeof(shared->why) - n, ": %s",
 			 strerrorname_np(err) ?: "unknown error");
+	if (alone) {
+		printf("# why: %s\n", shared->why);
+		fflush(stdout);
+	}
+}
+
+static void share(void)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		ksft_exit_fail_perror("mmap");
+}
+
+void dax_alone(void)
+{
+	alone = true;
+	share();
 }
 
 void dax_fail(const char *fmt, ...)
@@ -346,10 +366,7 @@ int dax_main(int argc, char **argv, const struct dax_test *tests, size_t nr)
 	ksft_print_msg("seed %#llx\n", (unsigned long long)opt.seed);
 	fflush(stdout);
 
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		ksft_exit_fail_perror("mmap");
+	share();
 	for (i = 0; i < nr; i++)
 		if (chosen(&tests[i], words))
 			run_test(&tests[i]);

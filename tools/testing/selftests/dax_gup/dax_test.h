@@ -62,6 +62,9 @@ extern struct dax_opt opt;
 
 int dax_main(int argc, char **argv, const struct dax_test *tests, size_t nr);
 
+/* For a program that is no set of tests: its failures go to its output. */
+void dax_alone(void);
+
 void __noreturn __printf(1, 2) dax_fail(const char *fmt, ...);
 void __noreturn __printf(1, 2) dax_fail_errno(const char *fmt, ...);
 void __noreturn __printf(1, 2) dax_skip(const char *fmt, ...);

@@ -7,9 +7,10 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 
-#include "dax_test.h"
+#include "dax_longterm.h"
 
 #define LEN	(64 * KB)
 
@@ -26,12 +27,30 @@ static void fault(int sig)
 	siglongjmp(no_page, sig);
 }
 
+/* What is left of a file when the driver has gone. */
+static void expect_gone(struct dax_map *m)
+{
+	char buf[4 * KB];
+	int sig;
+
+	signal(SIGBUS, fault);
+	sig = sigsetjmp(no_page, 1);
+	if (!sig) {
+		dax_expect(m->p, 1, 0, opt.seed, "mapping");
+		dax_fail("the mapping still works after unbind");
+	}
+	if (sig != SIGBUS)
+		dax_fail("signal %d instead of SIGBUS", sig);
+	dax_must(pread(m->fd, buf, sizeof(buf), 0) < 0 && errno == EIO,
+		 "read after unbind, EIO expected");
+}
+
 static void held(void)
 {
 	struct dax_map m = dax_new("held", LEN, DAX_WRITTEN);
 	struct iovec iov = { m.p, 4 * KB };
 	char buf[4 * KB];
-	int pipefd[2], sig;
+	int pipefd[2];
 	pid_t pid;
 
 	dax_must(!pipe(pipefd), "pipe");
@@ -46,21 +65,23 @@ static void held(void)
 	dax_must(read(pipefd[0], buf, sizeof(buf)) == sizeof(buf), "read");
 	dax_expect(buf, sizeof(buf), 0, opt.seed, "what the pipe held");
 	dax_reap(pid, "unbind");
-
-	signal(SIGBUS, fault);
-	sig = sigsetjmp(no_page, 1);
-	if (!sig) {
-		dax_expect(m.p, 1, 0, opt.seed, "mapping");
-		dax_fail("the mapping still works after unbind");
-	}
-	if (sig != SIGBUS)
-		dax_fail("signal %d instead of SIGBUS", sig);
-	dax_must(pread(m.fd, buf, sizeof(buf), 0) < 0 && errno == EIO,
-		 "read after unbind, EIO expected");
+	expect_gone(&m);
 }
 
-/* The time, in microseconds, of the next line in the log that tells of waiting. */
-static uint64_t next_line(int kmsg)
+/* The log as it grows. */
+static int open_log(void)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	dax_must(kmsg >= 0 && lseek(kmsg, 0, SEEK_END) >= 0, "/dev/kmsg");
+	return kmsg;
+}
+
+/*
+ * The time, in microseconds, of the next line in the log that tells of waiting.
+ * Counts the lines with @word on the way.
+ */
+static uint64_t next_line(int kmsg, const char *word, int *lines)
 {
 	struct pollfd ready = { .fd = kmsg, .events = POLLIN };
 	unsigned long long usec;
@@ -72,6 +93,8 @@ static uint64_t next_line(int kmsg)
 		if (n <= 0)
 			continue;
 		buf[n] = 0;
+		if (word && strstr(buf, word))
+			++*lines;
 		if (strcasestr(buf, "waiting for") && sscanf(buf, "%*u,%*u,%llu", &usec) == 1)
 			return usec;
 	}
@@ -82,19 +105,18 @@ static void told(void)
 {
 	struct dax_map m = dax_new("held", LEN, DAX_WRITTEN);
 	struct iovec iov = { m.p, 4 * KB };
-	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK), pipefd[2];
+	int kmsg = open_log(), pipefd[2];
 	char buf[4 * KB];
 	uint64_t first, second;
 	pid_t pid;
 
-	dax_must(kmsg >= 0 && lseek(kmsg, 0, SEEK_END) >= 0, "/dev/kmsg");
 	dax_must(!pipe(pipefd), "pipe");
 	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == 4 * KB, "vmsplice");
 	pid = dax_fork();
 	if (!pid)
 		unbind();
-	first = next_line(kmsg);
-	second = next_line(kmsg);
+	first = next_line(kmsg, NULL, NULL);
+	second = next_line(kmsg, NULL, NULL);
 	if (second - first < 9900000)
 		dax_fail("two lines in %llu microseconds", (unsigned long long)(second - first));
 	if (waitpid(pid, NULL, WNOHANG) == pid)
@@ -103,9 +125,35 @@ static void told(void)
 	dax_reap(pid, "unbind");
 }
 
+/* Of a long-term pin it also says, once, whose it is. */
+static void longterm(void)
+{
+	struct dax_map m = dax_new("held", LEN, DAX_WRITTEN);
+	int ring, kmsg = open_log(), lines = 0, i;
+	pid_t pid;
+
+	dax_must(!prctl(PR_SET_NAME, "unbind-holder"), "prctl");
+	ring = dax_pin(m.p, m.len);
+	pid = dax_fork();
+	if (!pid) {
+		dax_must(!prctl(PR_SET_NAME, "unbind"), "prctl");
+		unbind();
+	}
+	for (i = 0; i < 3; i++)
+		next_line(kmsg, "unbind-holder", &lines);
+	if (waitpid(pid, NULL, WNOHANG) == pid)
+		dax_fail("unbind was over while pages were pinned");
+	if (lines != 1)
+		dax_fail("the log names the holder %d times, not once", lines);
+	dax_unpin(ring);
+	dax_reap(pid, "unbind");
+	expect_gone(&m);
+}
+
 static const struct dax_test tests[] = {
 	{ "device: unbind waits for a held page, then SIGBUS and EIO", held },
 	{ "device: unbind says what it waits for, every ten seconds", told },
+	{ "longterm: unbind waits for a pin and names its holder once", longterm },
 };
 
 int main(int argc, char **argv)

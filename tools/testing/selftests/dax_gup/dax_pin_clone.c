@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Long-term pins and shared blocks (reflink): what is pinned is unshared first,
+ * what would share or swap it is refused.
+ */
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+#include "dax_leaf.h"
+#include "dax_longterm.h"
+
+/* As in xfs/xfs_fs.h. */
+struct bstat {
+	uint64_t ino;
+	uint16_t mode, nlink;
+	uint32_t uid, gid, rdev;
+	int32_t blksize;
+	int64_t size;
+	int64_t times[6];
+	int64_t blocks;
+	uint32_t xflags;
+	int32_t extsize, extents;
+	uint32_t gen;
+	uint16_t projid_lo, forkoff, projid_hi;
+	unsigned char pad[6];
+	uint32_t cowextsize, dmevmask;
+	uint16_t dmstate, aextents;
+};
+
+struct swapext {
+	int64_t version, target, temp, offset, length;
+	char pad[16];
+	struct bstat stat;
+};
+
+struct bulkreq {
+	uint64_t *lastip;
+	int32_t icount;
+	struct bstat *buffer;
+	int32_t *ocount;
+};
+
+#define BULKSTAT_ONE	_IOWR('X', 102, struct bulkreq)
+#define SWAPEXT		_IOWR('X', 109, struct swapext)
+
+static int other_file(const char *name, size_t len, uint64_t seed)
+{
+	char *buf = dax_anon(len);
+	int fd = dax_open(name, 0, DAX_HOLE);
+
+	dax_fill(buf, len, 0, seed);
+	dax_must(pwrite(fd, buf, len, 0) == (ssize_t)len && !fsync(fd), "pwrite");
+	munmap(buf, len);
+	return fd;
+}
+
+static int done(int fd, int result)
+{
+	int err = errno;
+
+	close(fd);
+	errno = err;
+	return result;
+}
+
+static int clone_from(struct dax_map *m)
+{
+	int fd = other_file("other", m->len, opt.seed + 9);
+	int result = ioctl(fd, FICLONE, m->fd), err = errno;
+
+	if (result)
+		dax_expect_file(fd, 0, m->len, 0, opt.seed + 9, "refused, but the clone");
+	errno = err;
+	return done(fd, result);
+}
+
+static int clone_to(struct dax_map *m)
+{
+	int fd = other_file("other", m->len, opt.seed + 9);
+	int result = ioctl(m->fd, FICLONE, fd), err = errno;
+
+	dax_expect_file(fd, 0, m->len, 0, opt.seed + 9, "the source");
+	errno = err;
+	return done(fd, result);
+}
+
+static int clone_range_to(struct dax_map *m)
+{
+	int fd = other_file("other", m->len, opt.seed + 9);
+	struct file_clone_range range = {
+		.src_fd = fd, .src_length = m->len / 3, .dest_offset = m->len / 3,
+	};
+
+	return done(fd, ioctl(m->fd, FICLONERANGE, &range));
+}
+
+static int dedupe(int src, int dest, size_t len)
+{
+	struct {
+		struct file_dedupe_range head;
+		struct file_dedupe_range_info info;
+	} range = {
+		.head = { .src_length = len, .dest_count = 1 },
+		.info = { .dest_fd = dest },
+	};
+
+	if (ioctl(src, FIDEDUPERANGE, &range))
+		return -1;
+	if (range.info.status == FILE_DEDUPE_RANGE_SAME)
+		return 0;
+	errno = range.info.status < 0 ? -range.info.status : EILSEQ;
+	return -1;
+}
+
+static int dedupe_from(struct dax_map *m)
+{
+	int fd = other_file("other", m->len, opt.seed);
+
+	return done(fd, dedupe(m->fd, fd, m->len));
+}
+
+static int dedupe_to(struct dax_map *m)
+{
+	int fd = other_file("other", m->len, opt.seed);
+
+	return done(fd, dedupe(fd, m->fd, m->len));
+}
+
+static int swap(struct dax_map *m)
+{
+	int fd = other_file("other", m->len, opt.seed);
+	struct swapext swap = { .target = m->fd, .temp = fd, .length = m->len };
+	struct stat st;
+	uint64_t ino;
+	struct bulkreq req = { .lastip = &ino, .icount = 1, .buffer = &swap.stat };
+
+	dax_must(!fstat(m->fd, &st), "fstat");
+	ino = st.st_ino;
+	dax_must(!ioctl(m->fd, BULKSTAT_ONE, &req), "XFS_IOC_FSBULKSTAT_SINGLE");
+	return done(fd, ioctl(m->fd, SWAPEXT, &swap));
+}
+
+static void clone_from_4k(void) { dax_refuses(PAGE, clone_from); }
+static void clone_from_2m(void) { dax_refuses(HUGE, clone_from); }
+static void clone_to_4k(void) { dax_refuses(PAGE, clone_to); }
+static void clone_to_2m(void) { dax_refuses(HUGE, clone_to); }
+static void clone_range_to_4k(void) { dax_refuses(PAGE, clone_range_to); }
+static void clone_range_to_2m(void) { dax_refuses(HUGE, clone_range_to); }
+static void dedupe_from_4k(void) { dax_refuses(PAGE, dedupe_from); }
+static void dedupe_from_2m(void) { dax_refuses(HUGE, dedupe_from); }
+static void dedupe_to_4k(void) { dax_refuses(PAGE, dedupe_to); }
+static void dedupe_to_2m(void) { dax_refuses(HUGE, dedupe_to); }
+
+static void swapped(void)
+{
+	struct dax_map m = dax_three("free", PAGE);
+
+	dax_unpin(dax_pin(dax_three("pin", PAGE).p, PAGE));
+	munmap(m.p, m.len);
+	if (swap(&m))
+		dax_skip("XFS_IOC_SWAPEXT of DAX files: %s", strerrorname_np(errno));
+	dax_refuses(PAGE, swap);
+}
+
+/* What is not pinned can be cloned, to and from. */
+static void outside(size_t unit)
+{
+	struct dax_map m = dax_three("outside", unit);
+	int fd = other_file("other", m.len, opt.seed + 9);
+	struct file_clone_range from = {
+		.src_fd = m.fd, .src_offset = 2 * unit, .src_length = unit,
+	}, to = {
+		.src_fd = fd, .src_offset = unit, .src_length = unit,
+	};
+	int ring = dax_pin(m.p + unit, PAGE);
+
+	dax_must(!ioctl(fd, FICLONERANGE, &from), "FICLONERANGE from behind");
+	dax_must(!ioctl(m.fd, FICLONERANGE, &to), "FICLONERANGE to before");
+	dax_expect_file(fd, 0, unit, 2 * unit, opt.seed, "cloned from");
+	dax_expect(m.p, unit, unit, opt.seed + 9, "cloned to");
+	dax_expect(m.p + unit, 2 * unit, unit, opt.seed, "pinned, and behind");
+	dax_unpin(ring);
+	dax_until_free(dax_truncate, &m, GRACE);
+}
+
+static void outside_4k(void) { outside(PAGE); }
+static void outside_2m(void) { outside(HUGE); }
+
+static bool is_shared(int fd, off_t at, size_t len)
+{
+	struct {
+		struct fiemap map;
+		struct fiemap_extent ext[64];
+	} f = {
+		.map = { .fm_start = at, .fm_length = len, .fm_flags = FIEMAP_FLAG_SYNC,
+			 .fm_extent_count = 64 },
+	};
+	unsigned int i;
+
+	dax_must(!ioctl(fd, FS_IOC_FIEMAP, &f), "FIEMAP");
+	for (i = 0; i < f.map.fm_mapped_extents; i++)
+		if (f.ext[i].fe_flags & FIEMAP_EXTENT_SHARED)
+			return true;
+	return false;
+}
+
+/*
+ * The second page of a shared file is pinned: it is the file's own, whatever comes by
+ * store or write() is under the pin, and the clone keeps what it has.
+ */
+static void unshared(unsigned int flags, int prot, bool touched)
+{
+	const size_t len = 4 * PAGE;
+	int fd = other_file("first", len, opt.seed), clone = dax_open("clone", 0, DAX_HOLE), gup;
+	unsigned char *seen = dax_anon(len), *p, *q;
+
+	dax_must(!ioctl(clone, FICLONE, fd), "FICLONE");
+	if (!is_shared(fd, PAGE, PAGE))
+		dax_fail("a clone shares nothing");
+	p = dax_mmap(fd, len, prot, MAP_SHARED);
+	q = dax_mmap(clone, len, PROT_READ | PROT_WRITE, MAP_SHARED);
+	if (touched) {
+		dax_expect(p, len, 0, opt.seed, "mapping");
+		dax_expect(q, len, 0, opt.seed, "clone");
+	}
+	gup = dax_gup_pin(p + PAGE, PAGE, flags);
+	if (is_shared(fd, PAGE, PAGE) || is_shared(clone, PAGE, PAGE))
+		dax_fail("pinned blocks are shared");
+	dax_gup_see(gup, seen);
+	dax_expect(seen, PAGE, PAGE, opt.seed, "pinned page");
+
+	dax_fill(seen, len, 0, opt.seed + 1);
+	dax_must(pwrite(fd, seen, len, 0) == (ssize_t)len, "pwrite");
+	dax_gup_see(gup, seen);
+	dax_expect(seen, PAGE, PAGE, opt.seed + 1, "pinned page after write()");
+	dax_expect(p, len, 0, opt.seed + 1, "mapping after write()");
+	dax_expect(q, len, 0, opt.seed, "clone after a write() to the other");
+	if (prot & PROT_WRITE) {
+		dax_fill(p, len, 0, opt.seed + 2);
+		dax_gup_see(gup, seen);
+		dax_expect(seen, PAGE, PAGE, opt.seed + 2, "pinned page after a store");
+	}
+	dax_fill(q, len, 0, opt.seed + 3);
+	dax_gup_see(gup, seen);
+	dax_expect(seen, PAGE, PAGE, opt.seed + (prot & PROT_WRITE ? 2 : 1),
+		   "pinned page after a store to the clone");
+	dax_expect_busy(ioctl(clone, FICLONE, fd), "FICLONE");
+	dax_gup_unpin(gup);
+	dax_expect_file(clone, 0, len, 0, opt.seed + 3, "clone");
+}
+
+static void write_pin(void) { unshared(DAX_WRITE, PROT_READ | PROT_WRITE, false); }
+static void write_pin_mapped(void) { unshared(DAX_WRITE | DAX_FAST, PROT_READ | PROT_WRITE, true); }
+static void read_pin(void) { unshared(DAX_READ, PROT_READ | PROT_WRITE, false); }
+static void read_pin_mapped(void) { unshared(DAX_READ | DAX_FAST, PROT_READ | PROT_WRITE, true); }
+static void read_mapping(void) { unshared(DAX_READ, PROT_READ, true); }
+
+static const struct dax_test tests[] = {
+	{ "longterm: FICLONE from pinned blocks is refused, 4K", clone_from_4k },
+	{ "longterm: FICLONE from pinned blocks is refused, 2M", clone_from_2m },
+	{ "longterm: FICLONE to pinned blocks is refused, 4K", clone_to_4k },
+	{ "longterm: FICLONE to pinned blocks is refused, 2M", clone_to_2m },
+	{ "longterm: FICLONERANGE to pinned blocks is refused, 4K", clone_range_to_4k },
+	{ "longterm: FICLONERANGE to pinned blocks is refused, 2M", clone_range_to_2m },
+	{ "longterm: FIDEDUPERANGE from pinned blocks is refused, 4K", dedupe_from_4k },
+	{ "longterm: FIDEDUPERANGE from pinned blocks is refused, 2M", dedupe_from_2m },
+	{ "longterm: FIDEDUPERANGE to pinned blocks is refused, 4K", dedupe_to_4k },
+	{ "longterm: FIDEDUPERANGE to pinned blocks is refused, 2M", dedupe_to_2m },
+	{ "longterm: XFS_IOC_SWAPEXT of pinned blocks is refused", swapped },
+	{ "longterm: clones beside a pinned entry work, 4K", outside_4k },
+	{ "longterm: clones beside a pinned entry work, 2M", outside_2m },
+	{ "longterm: a pin for writing unshares", write_pin },
+	{ "longterm: a pin for writing unshares what was mapped", write_pin_mapped },
+	{ "longterm: a pin for reading unshares", read_pin },
+	{ "longterm: a pin for reading unshares what was mapped", read_pin_mapped },
+	{ "longterm: a pin for reading by a mapping to read unshares", read_mapping },
+};
+
+int main(int argc, char **argv)
+{
+	return dax_main(argc, argv, tests, ARRAY_SIZE(tests));
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A file system with long-term pins is busy, and not any more right after the
+ * last unpin; nothing of its mount, files and inodes is left by rounds of that.
+ * DIR's file system is unmounted and mounted again.
+ */
+#include <mntent.h>
+#include <sys/mount.h>
+
+#include "dax_leaf.h"
+#include "dax_longterm.h"
+
+#define ROUNDS	(opt.seconds < 200 ? 5 * opt.seconds : 1000)
+
+static char device[256], at[256], type[32];
+
+/* What DIR's file system is, and where: opt.dir is a folder in it. */
+static void find_mount(void)
+{
+	FILE *f = setmntent("/proc/mounts", "r");
+	struct mntent *e;
+	size_t best = 0;
+
+	dax_must(f, "/proc/mounts");
+	while ((e = getmntent(f))) {
+		size_t len = strlen(e->mnt_dir);
+
+		if (strncmp(opt.dir, e->mnt_dir, len) || opt.dir[len] != '/' || len < best)
+			continue;
+		best = len;
+		snprintf(device, sizeof(device), "%s", e->mnt_fsname);
+		snprintf(at, sizeof(at), "%s", e->mnt_dir);
+		snprintf(type, sizeof(type), "%s", e->mnt_type);
+	}
+	endmntent(f);
+	if (!best)
+		dax_skip("%s is not in a mounted file system of its own", opt.dir);
+}
+
+static int mount_again(void)
+{
+	return mount(device, at, type, 0, strcmp(type, "ext2") ? "dax=always" : "dax");
+}
+
+static void expect_ebusy(int result, const char *what)
+{
+	if (!result)
+		dax_fail("%s works with pages pinned", what);
+	dax_must(errno == EBUSY, "%s with pages pinned, EBUSY expected", what);
+}
+
+static void let_go_of(struct dax_map *m)
+{
+	dax_must(!munmap(m->p, m->len) && !close(m->fd), "munmap, close");
+}
+
+static void busy(size_t unit)
+{
+	struct dax_map m = dax_three("busy", unit);
+	int ring = dax_pin(m.p, m.len), fd;
+
+	find_mount();
+	let_go_of(&m);
+	expect_ebusy(umount2(at, 0), "umount");
+	dax_unpin(ring);
+	dax_must(!umount2(at, 0), "umount right after the last unpin");
+	dax_must(!mount_again(), "mount");
+	fd = open(m.path, O_RDONLY);
+	dax_must(fd >= 0, "open");
+	dax_expect_file(fd, 0, m.len, 0, opt.seed, "file");
+}
+
+static void busy_4k(void) { busy(PAGE); }
+static void busy_2m(void) { busy(HUGE); }
+
+/* A file without a name cannot keep the file system from its end, either. */
+static void nameless(void)
+{
+	struct dax_map m = dax_three("nameless", PAGE);
+	int ring = dax_pin(m.p, m.len);
+
+	find_mount();
+	dax_must(!unlink(m.path), "unlink");
+	let_go_of(&m);
+	expect_ebusy(umount2(at, 0), "umount");
+	dax_unpin(ring);
+	dax_must(!umount2(at, 0), "umount right after the last unpin");
+	dax_must(!mount_again(), "mount");
+}
+
+static void read_only(void)
+{
+	struct dax_map m = dax_three("remount", PAGE);
+	int ring = dax_pin(m.p, m.len);
+
+	find_mount();
+	let_go_of(&m);
+	expect_ebusy(mount(NULL, at, NULL, MS_REMOUNT | MS_RDONLY, NULL), "remount read-only");
+	dax_unpin(ring);
+	dax_must(!mount(NULL, at, NULL, MS_REMOUNT | MS_RDONLY, NULL),
+		 "remount read-only right after the last unpin");
+	dax_must(!mount(NULL, at, NULL, MS_REMOUNT, NULL), "remount to write");
+}
+
+/* Detached, it lives until the last unpin; then the device is free. */
+static void detached(void)
+{
+	struct dax_map m = dax_three("detached", PAGE);
+	int ring = dax_pin(m.p, m.len), fd;
+	uint64_t start;
+
+	find_mount();
+	let_go_of(&m);
+	dax_must(!umount2(at, MNT_DETACH), "umount -l");
+	dax_unpin(ring);
+	for (start = dax_ms(); (fd = open(device, O_RDWR | O_EXCL)) < 0;) {
+		dax_must(errno == EBUSY, "open %s", device);
+		if (dax_ms() - start > GRACE)
+			dax_fail("%s is busy after the last unpin", device);
+	}
+	close(fd);
+	dax_must(!mount_again(), "mount");
+}
+
+struct slab {
+	char name[64];
+	long objects;
+};
+
+/* The caches whose objects a pin might leave behind. */
+static int slabs(struct slab *s, int most)
+{
+	static const char *const kinds[] = { "inode_cache", "filp", "mnt_cache", "dax" };
+	FILE *f;
+	char line[512];
+	int nr = 0;
+	size_t i;
+
+	dax_put("/proc/sys/vm/drop_caches", "3");
+	f = fopen("/proc/slabinfo", "r");
+	if (!f)
+		return 0;	/* KASAN's quarantine keeps what is free, anyway */
+	while (nr < most && fgets(line, sizeof(line), f)) {
+		for (i = 0; i < ARRAY_SIZE(kinds); i++)
+			if (strstr(line, kinds[i]) &&
+			    sscanf(line, "%63s %ld", s[nr].name, &s[nr].objects) == 2)
+				break;
+		nr += i < ARRAY_SIZE(kinds);
+	}
+	fclose(f);
+	return nr;
+}
+
+/* The first number of a file of /proc/sys/fs. */
+static long in_use(const char *what)
+{
+	char path[64];
+	long nr = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/sys/fs/%s", what);
+	f = fopen(path, "r");
+	dax_must(f && fscanf(f, "%ld", &nr) == 1, "%s", path);
+	fclose(f);
+	return nr;
+}
+
+static void one_round(unsigned int n)
+{
+	struct dax_map m = dax_three("round", n % 2 ? HUGE : PAGE);
+	int ring = dax_pin(m.p, m.len);
+
+	if (n % 3 == 0)
+		dax_must(!unlink(m.path), "unlink");
+	let_go_of(&m);
+	if (n % 5 == 0)
+		expect_ebusy(umount2(at, 0), "umount");
+	dax_unpin(ring);
+	dax_must(!umount2(at, 0), "round %u: umount right after the last unpin", n);
+	dax_must(!mount_again(), "mount");
+}
+
+static void rounds(void)
+{
+	static const char *const exact[] = { "inode-nr", "file-nr" };
+	struct slab before[32], after[32];
+	long counts[ARRAY_SIZE(exact)];
+	int nr, i;
+	unsigned int n;
+
+	find_mount();
+	for (n = 0; n < 6; n++)		/* what comes once */
+		one_round(n);
+	nr = slabs(before, 32);
+	for (i = 0; i < (int)ARRAY_SIZE(exact); i++)
+		counts[i] = in_use(exact[i]);
+	for (n = 0; n < ROUNDS; n++)
+		one_round(n);
+	if (slabs(after, 32) != nr)
+		dax_fail("there are other slabs than before");
+	for (i = 0; i < (int)ARRAY_SIZE(exact); i++)
+		if (in_use(exact[i]) - counts[i] > 8)
+			dax_fail("%u rounds: %s grows from %ld to %ld", ROUNDS, exact[i],
+				 counts[i], in_use(exact[i]));
+	/* Objects of a slab that a processor fills count as used. */
+	for (i = 0; i < nr; i++)
+		if (after[i].objects - before[i].objects > 64 + (long)ROUNDS / 10)
+			dax_fail("%u rounds: %s grows from %ld to %ld", ROUNDS, before[i].name,
+				 before[i].objects, after[i].objects);
+	dax_note("%u rounds of mount, pin, unpin, umount", ROUNDS);
+}
+
+static const struct dax_test tests[] = {
+	{ "longterm: umount is EBUSY, and works right after the last unpin, 4K", busy_4k },
+	{ "longterm: umount is EBUSY, and works right after the last unpin, 2M", busy_2m },
+	{ "longterm: the same with an unlinked file", nameless },
+	{ "longterm: remount read-only is EBUSY, and works after the last unpin", read_only },
+	{ "longterm: umount -l ends with the last unpin", detached },
+	{ "longterm: rounds of mount, pin, unpin, umount leave nothing", rounds },
+};
+
+int main(int argc, char **argv)
+{
+	return dax_main(argc, argv, tests, ARRAY_SIZE(tests));
+}
