@@ -77,6 +77,18 @@ void dax_expect_zero(const void *buf, size_t len, const char *what)
 			dax_fail("%s: byte %zu of %zu is not zero", what, i, len);
 }
 
+void dax_expect_or_zero(const void *buf, size_t len, uint64_t off, uint64_t seed,
+			size_t grain)
+{
+	const char *p = buf;
+	size_t at, first;
+
+	for (at = 0; at < len; at += grain)
+		if ((p[at] || grain > 1) &&
+		    dax_diff(p + at, grain, off + at, seed, &first))
+			dax_expect_zero(p + at, grain, "neither data nor zero");
+}
+
 void dax_path(char *path, size_t size, const char *name)
 {
 	snprintf(path, size, "%s/%s", opt.dir, name);

@@ -91,6 +91,12 @@ size_t dax_diff(const void *buf, size_t len, uint64_t off, uint64_t seed,
 void dax_expect(const void *buf, size_t len, uint64_t off, uint64_t seed,
 		const char *what);
 void dax_expect_zero(const void *buf, size_t len, const char *what);
+/*
+ * Each @grain of bytes is right or zero. DMA holds its page, so what it brings
+ * stands or falls by sectors; a store meets a hole between any two bytes.
+ */
+void dax_expect_or_zero(const void *buf, size_t len, uint64_t off, uint64_t seed,
+			size_t grain);
 uint64_t dax_random(uint64_t *state);
 
 enum dax_layout {
