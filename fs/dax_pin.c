@@ -56,6 +56,7 @@
 #define PIN_LOCK_BITS	6
 #define HOLDER_BITS	6
 #define RECHECK_MAX	(8 * HZ)
+#define KEY_IDLE	(30 * HZ)
 
 /*
  * struct dax_pin_holder - a process that pins a file
@@ -113,6 +114,9 @@ static void recheck_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(recheck, recheck_work);
 static unsigned long recheck_delay = HZ;
 
+static void key_off_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(key_off, key_off_work);
+
 static spinlock_t *pin_lock(unsigned long pfn)
 {
 	return &pin_locks[hash_long(pfn >> REGION_ORDER, PIN_LOCK_BITS)];
@@ -132,6 +136,8 @@ bool dax_pin_allowed(struct file *file)
 
 /**
  * dax_pin_enable - let every unpin look for marks
+ *
+ * It stays so until nothing has been pinned for long for KEY_IDLE.
  *
  * Context: process context, sleeps; without the mmap_lock, as text patching
  * takes locks that others hold when they take that.
@@ -264,6 +270,8 @@ static void put_region(struct dax_region *region)
 		return;
 	xa_erase(&regions, region->pfn >> REGION_ORDER);
 	kfree(region);
+	if (xa_empty(&regions))
+		queue_delayed_work(system_wq, &key_off, KEY_IDLE);
 }
 
 /* The region of @pfn; where there is none yet, @fresh becomes it. */
@@ -337,7 +345,11 @@ struct dax_pin *dax_pin_prepare(struct dax_pin_holder *holder,
 	pin->delta = index - pfn;
 	pin->filling = true;
 	list_add_tail(&pin->list, &region->pins);
-	/* Whoever unpins before the key is on does not look. */
+	/*
+	 * Whoever unpins while the key is off does not look.  The region is
+	 * there before this looks at the key: see key_off_work().
+	 */
+	smp_mb();
 	if (!static_key_enabled(&dax_pin_key.key))
 		suspect(region);
 	spin_unlock_irq(pin_lock(pfn));
@@ -624,6 +636,27 @@ static void recheck_work(struct work_struct *work)
 		return;
 	WRITE_ONCE(recheck_delay, min(2 * recheck_delay, RECHECK_MAX));
 	queue_delayed_work(system_wq, &recheck, recheck_delay);
+}
+
+/*
+ * Against dax_pin_prepare(): that stores its region, then looks at the key;
+ * this turns the key off, then looks for regions.  So one sees the other: a
+ * region that came meanwhile is suspect, as it is where its maker found the
+ * key off.
+ */
+static void key_off_work(struct work_struct *work)
+{
+	struct dax_region *region;
+	unsigned long key = 0;
+
+	if (!xa_empty(&regions))
+		return;
+	static_branch_disable(&dax_pin_key);
+	smp_mb();
+	while ((region = lock_next_region(&key))) {
+		suspect(region);
+		unlock_region(&key);
+	}
 }
 
 /**
