@@ -364,6 +364,50 @@ static void umem(size_t unit)
 static void umem_4k(void) { umem(PAGE); }
 static void umem_2m(void) { umem(HUGE); }
 
+/*
+ * fsync locks an entry while it flushes. A break that meets it waits for the lock; to
+ * pass it by would mean to wait for the pin later, where nobody can be told no.
+ */
+static void refused_beside_fsync(void)
+{
+	struct dax_map m = dax_three("synced", HUGE);
+	char *p = m.p + HUGE;
+	int ring = dax_pin(p, PAGE);
+	uint64_t end = dax_ms() + opt.seconds * 1000ULL;
+	pid_t syncer = dax_fork(), puncher;
+	int status;
+
+	if (!syncer) {
+		for (;;) {
+			size_t at;
+
+			for (at = 0; at < HUGE; at += PAGE)
+				p[at] = *(volatile char *)(p + at);
+			dax_must(!fsync(m.fd), "fsync");
+		}
+	}
+	puncher = dax_fork();
+	if (!puncher) {
+		while (dax_ms() < end)
+			dax_expect_busy(dax_punch(m.fd, HUGE, PAGE), "a punch beside fsync");
+		_exit(0);
+	}
+	while (waitpid(puncher, &status, WNOHANG) != puncher) {
+		if (dax_ms() > end + PROMPT) {
+			dax_unpin(ring);
+			kill(syncer, SIGKILL);
+			dax_fail("a punch passed the pinned entry by, and waited");
+		}
+		usleep(10000);
+	}
+	kill(syncer, SIGKILL);
+	waitpid(syncer, NULL, 0);
+	dax_must(WIFEXITED(status) && !WEXITSTATUS(status), "the puncher");
+	dax_expect_file(m.fd, 0, m.len, 0, opt.seed, "refused, but the file");
+	dax_unpin(ring);
+	dax_until_free(dax_truncate, &m, GRACE);
+}
+
 static const struct dax_test tests[] = {
 	{ "longterm: truncate to nothing is refused, 4K", dax_truncate_4k },
 	{ "longterm: truncate to nothing is refused, 2M", dax_truncate_2m },
@@ -379,6 +423,7 @@ static const struct dax_test tests[] = {
 	{ "longterm: punch of the whole file is refused, 2M", punch_all_2m },
 	{ "longterm: punch of a page of the entry is refused, 4K", punch_page_4k },
 	{ "longterm: punch of a page of the entry is refused, 2M", punch_page_2m },
+	{ "longterm: punch of an entry that fsync has locked is refused", refused_beside_fsync },
 	{ "longterm: zero range is refused, 4K", zero_4k },
 	{ "longterm: zero range is refused, 2M", zero_2m },
 	{ "longterm: collapse is refused, 4K", collapse_4k },
