@@ -296,6 +296,7 @@ void *dax_entry_disarm(void *entry, struct dax_busy *busy)
  */
 void *dax_entry_unmap(struct xa_state *xas, struct address_space *mapping,
 		      void *entry, struct dax_busy *busy)
+	__must_hold(&xas->xa->xa_lock)
 {
 	const bool armed = dax_is_armed(entry);
 

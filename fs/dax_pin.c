@@ -244,8 +244,9 @@ void dax_pin_drop(struct dax_pin_holder *holder)
 {
 	unsigned long flags;
 
-	if (!refcount_dec_and_lock_irqsave(&holder->refs, &holders_lock,
-					   &flags))
+	if (!__cond_lock(&holders_lock,
+			 refcount_dec_and_lock_irqsave(&holder->refs,
+						       &holders_lock, &flags)))
 		return;
 	hlist_del(&holder->hash);
 	spin_unlock_irqrestore(&holders_lock, flags);
@@ -404,6 +405,7 @@ bool dax_pin_covers(struct dax_pin *pin, unsigned long pfn, pgoff_t index)
  * Context: any; the page-table lock may be held.
  */
 void dax_pin_lock(struct dax_pin *pin)
+	__acquires(pin_lock(pin->region->pfn))
 {
 	unsigned long flags;
 
@@ -416,6 +418,7 @@ void dax_pin_lock(struct dax_pin *pin)
  * @pin: the record
  */
 void dax_pin_unlock(struct dax_pin *pin)
+	__releases(pin_lock(pin->region->pfn))
 {
 	spin_unlock_irqrestore(pin_lock(pin->region->pfn), pin->irqflags);
 }
@@ -576,22 +579,22 @@ void dax_pin_refuse(struct inode *inode, loff_t start, loff_t end)
 	trace_dax_layout_refused(inode, start, end);
 }
 
-/* The lowest region from *key on, with its lock held. */
-static struct dax_region *lock_next_region(unsigned long *key)
+/* For a walk: is there a region from *key on? */
+static bool next_region(unsigned long *key)
 {
-	struct dax_region *region;
+	return xa_find(&regions, key, ULONG_MAX, XA_PRESENT);
+}
 
-	for (; xa_find(&regions, key, ULONG_MAX, XA_PRESENT); (*key)++) {
-		spin_lock_irq(pin_lock(*key << REGION_ORDER));
-		region = xa_load(&regions, *key);
-		if (region)
-			return region;
-		spin_unlock_irq(pin_lock(*key << REGION_ORDER));
-	}
-	return NULL;
+/* Locks the place of a region, which may be gone by now: then %NULL. */
+static struct dax_region *lock_region(unsigned long key)
+	__acquires(pin_lock(key << REGION_ORDER))
+{
+	spin_lock_irq(pin_lock(key << REGION_ORDER));
+	return xa_load(&regions, key);
 }
 
 static void unlock_region(unsigned long *key)
+	__releases(pin_lock(*key << REGION_ORDER))
 {
 	spin_unlock_irq(pin_lock(*key << REGION_ORDER));
 	(*key)++;
@@ -624,10 +627,11 @@ static void recheck_work(struct work_struct *work)
 	bool left = false;
 
 	dax_pin_enable();
-	while ((region = lock_next_region(&key))) {
+	while (next_region(&key)) {
 		LIST_HEAD(dead);
 
-		if (region->suspect)
+		region = lock_region(key);
+		if (region && region->suspect)
 			left |= recheck_region(region, &dead);
 		unlock_region(&key);
 		free_pins(&dead);
@@ -652,10 +656,33 @@ static void key_off_work(struct work_struct *work)
 	if (!xa_empty(&regions))
 		return;
 	static_branch_disable(&dax_pin_key);
+	/* the key before the regions, see above */
 	smp_mb();
-	while ((region = lock_next_region(&key))) {
-		suspect(region);
+	while (next_region(&key)) {
+		region = lock_region(key);
+		if (region)
+			suspect(region);
 		unlock_region(&key);
+	}
+}
+
+static void report_region(struct dax_region *region, struct dev_pagemap *pgmap)
+{
+	struct dax_pin *pin;
+
+	list_for_each_entry(pin, &region->pins, list) {
+		struct dax_pin_holder *holder = pin->holder;
+
+		if (!pin->nr || holder->told ||
+		    !pgmap_pfn_valid(pgmap, region->pfn +
+				     find_first_bit(pin->folios, REGION_PAGES)))
+			continue;
+		holder->told = true;
+		pr_info("dax: %s: inode %lu is pinned by %s (pid %d, uid %u); the device goes when it lets go\n",
+			file_inode(holder->file)->i_sb->s_id,
+			file_inode(holder->file)->i_ino, holder->comm,
+			holder->pid,
+			from_kuid_munged(&init_user_ns, holder->uid));
 	}
 }
 
@@ -671,24 +698,11 @@ void dax_pin_report(struct dev_pagemap *pgmap)
 {
 	struct dax_region *region;
 	unsigned long key = 0;
-	struct dax_pin *pin;
 
-	while ((region = lock_next_region(&key))) {
-		list_for_each_entry(pin, &region->pins, list) {
-			struct dax_pin_holder *holder = pin->holder;
-
-			if (!pin->nr || holder->told ||
-			    !pgmap_pfn_valid(pgmap, region->pfn +
-					     find_first_bit(pin->folios,
-							    REGION_PAGES)))
-				continue;
-			holder->told = true;
-			pr_info("dax: %s: inode %lu is pinned by %s (pid %d, uid %u); the device goes when it lets go\n",
-				file_inode(holder->file)->i_sb->s_id,
-				file_inode(holder->file)->i_ino, holder->comm,
-				holder->pid,
-				from_kuid_munged(&init_user_ns, holder->uid));
-		}
+	while (next_region(&key)) {
+		region = lock_region(key);
+		if (region)
+			report_region(region, pgmap);
 		unlock_region(&key);
 	}
 }
@@ -738,18 +752,28 @@ static void show_folio(struct seq_file *m, struct pin_line *line,
 	strscpy(line->comm, holder->comm);
 }
 
+static void show_region(struct seq_file *m, struct pin_line *line,
+			struct dax_region *region)
+{
+	struct dax_pin *pin;
+	unsigned long bit;
+
+	list_for_each_entry(pin, &region->pins, list)
+		for_each_set_bit(bit, pin->folios, REGION_PAGES)
+			show_folio(m, line, pin, bit);
+}
+
 static int pins_show(struct seq_file *m, void *unused)
 {
 	struct pin_line line = { .nr = 0 };
 	struct dax_region *region;
-	unsigned long key = 0, bit;
-	struct dax_pin *pin;
+	unsigned long key = 0;
 
 	seq_puts(m, "device inode range pages pid uid comm\n");
-	while ((region = lock_next_region(&key))) {
-		list_for_each_entry(pin, &region->pins, list)
-			for_each_set_bit(bit, pin->folios, REGION_PAGES)
-				show_folio(m, &line, pin, bit);
+	while (next_region(&key)) {
+		region = lock_region(key);
+		if (region)
+			show_region(m, &line, region);
 		unlock_region(&key);
 	}
 	show_line(m, &line);

@@ -120,6 +120,7 @@ EXPORT_SYMBOL_GPL(get_dev_pagemap);
  * @pgmap: the pagemap; the caller has a reference
  * @pfn: page frame number
  *
+ * Context: any.
  * Return: true where @pgmap hosts @pfn, and @pfn does not host the memmap.
  */
 bool pgmap_pfn_valid(struct dev_pagemap *pgmap, unsigned long pfn)

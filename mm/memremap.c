@@ -68,11 +68,16 @@ static const struct device_memory_rule rules[] = {
 	},
 };
 
-/*
+#ifndef CONFIG_ARCH_HAS_MEMREMAP_COMPAT_ALIGN
+/**
+ * memremap_compat_align - alignment good for every mode of a namespace
+ *
  * memremap() takes any page; a memmap grows by subsections.  A namespace has
  * to be good for both, or it could not change its mode later.
+ *
+ * Context: any.
+ * Return: bytes.
  */
-#ifndef CONFIG_ARCH_HAS_MEMREMAP_COMPAT_ALIGN
 unsigned long memremap_compat_align(void)
 {
 	return SUBSECTION_SIZE;
