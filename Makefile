@@ -53,10 +53,13 @@ refresh: ## write the commits of build/tree (or TREE=) back into patches/ and th
 series: packages ## out/series/*.patch: the steps as mail, for git am
 	@scripts/mail
 
+drift: packages ## does the series apply to another source? KSRC=<folder or tarball of Linux 6.12.y>
+	@scripts/drift
+
 check: ## the quick gates
 	@scripts/check
 
 clean: ## remove build/ and out/
 	@scripts/clean
 
-.PHONY: help run test soak bench compare shell packages build kernel three each tree refresh series check clean
+.PHONY: help run test soak bench compare shell packages build kernel three each tree refresh series drift check clean

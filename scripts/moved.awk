@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0
+# Says where git apply -v put the hunks of one file, if not where the patch has them: "FILE hunk N: ...". A hunk that does not fit is
+# "FILE hunk N (line M): ..."; so is one that fits with less context than it has and in another function than the patch's.
+# Set: file. Input: kind=patch the patch, kind=log what git said, kind=text the file with its hunks.
+
+# The function or the like above a line, as git diff has it in the headings of hunks.
+function heading(at) {
+	while (--at > 0)
+		if (line[at] ~ /^[A-Za-z_$]/ && line[at] !~ /^[A-Za-z_0-9]+:[ \t]*($|\/[\/*])/)
+			return trim(line[at])
+	return ""
+}
+
+function trim(s) {
+	sub(/[ \t]+$/, "", s)
+	return s
+}
+
+function lines(n) {
+	return n (n == 1 ? " line" : " lines")
+}
+
+# git counts the lines of context that it left out at the top twice.
+function found(at, by, left, right,	n, cut) {
+	if (left == "")
+		n = number
+	else {
+		for (n = 1; n < count; n++) {
+			cut = lead[n] - left
+			if (number ? n == number : first[n] - cut == at)
+				break
+		}
+		cut = lead[n] - left
+		at -= cut
+		by -= 2 * cut
+	}
+	event[++events] = n; where[events] = at; offset[events] = by; context[events] = left == "" ? "" : lines(left) " above, " right " below"
+	number = 0
+}
+
+kind == "patch" && /^diff --git / { mine = $NF == "b/" file; next }
+kind == "patch" && mine && /^@@ -/ {
+	split($3, range, ",")
+	first[++count] = substr(range[1], 2) + 0
+	split($2, range, ",")
+	old[count] = -range[1]
+	title[count] = match(substr($0, 4), /@@ ./) ? trim(substr($0, RSTART + 6)) : ""
+	open = 1
+	next
+}
+kind == "patch" {
+	if (mine && open && /^ /) lead[count]++
+	else open = 0
+	next
+}
+
+kind == "log" && /^Checking patch / {
+	if (number) found(line_at, line_by, "")
+	mine = $0 == "Checking patch " file "..."
+	next
+}
+kind == "log" && mine && /^Hunk #/ {
+	if (number) found(line_at, line_by, "")
+	number = substr($2, 2) + 0
+	line_at = $5 + 0
+	line_by = $7 + 0
+}
+kind == "log" && mine && /^Context reduced/ {
+	if (number && line_at != $NF + 0) found(line_at, line_by, "")
+	split($4, part, /[(\/)]/)
+	found($NF + 0, number ? line_by : 0, part[2], part[3])
+}
+kind == "log" && mine && /^error: patch failed: / {
+	split($0, part, ":")
+	for (i = 1; i <= count; i++)
+		if (old[i] == part[length(part)] + 0) print file " hunk " i " (line " old[i] "): nothing like it in this source"
+}
+
+kind == "text" { line[FNR] = $0 }
+
+END {
+	if (number) found(line_at, line_by, "")
+	for (e = 1; e <= events; e++) {
+		n = event[e]
+		by = offset[e]
+		now = heading(where[e])
+		elsewhere = title[n] != "" && substr(now, 1, length(title[n])) != title[n]
+		if (elsewhere && context[e] != "") {
+			printf "%s hunk %d (line %d): its context has changed, and what is like it is elsewhere, in: %s\n", file, n, old[n], now
+			continue
+		}
+		printf "%s hunk %d:%s%s%s\n", file, n, by ? sprintf(" moved %s by %s", by > 0 ? "down" : "up", lines(by > 0 ? by : -by)) : "",
+			context[e] != "" ? (by ? "," : "") " its context has changed: at line " where[e] ", " context[e] " fit" : "",
+			elsewhere ? ", is in: " now : ""
+	}
+}
