@@ -50,11 +50,9 @@ tree: packages ## build/tree: a kernel work tree with one commit a step
 refresh: ## write the commits of build/tree (or TREE=) back into patches/ and the overlay
 	@scripts/refresh
 
-series: packages ## out/series/*.patch: the steps as mail, for git am
+series: packages ## out/series/*.patch: the steps as mail, for git am, with a cover letter; and all that as a tarball
 	@scripts/mail
-
-drift: packages ## does the series apply to another source? KSRC=<folder or tarball of Linux 6.12.y>
-	@scripts/drift
+	@scripts/tarball
 
 check: ## the quick gates
 	@scripts/check
