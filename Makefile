@@ -4,7 +4,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .NOTPARALLEL:
 .SUFFIXES:
 
-export KSRC BUILD TREE BASE FORCE JOBS
+export KSRC BUILD TREE BASE FORCE JOBS CONFIG
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -54,10 +54,16 @@ series: packages ## out/series/*.patch: the steps as mail, for git am, with a co
 	@scripts/mail
 	@scripts/tarball
 
+drift: packages ## does the series apply to another source? KSRC=<folder or tarball of Linux 6.12.y>
+	@scripts/drift
+
+deb: packages ## Debian packages of the series' kernel in out/deb: this machine's or Debian's configuration, or CONFIG=<file>
+	@scripts/deb
+
 check: ## the quick gates
 	@scripts/check
 
 clean: ## remove build/ and out/
 	@scripts/clean
 
-.PHONY: help run test soak bench compare shell packages build kernel three each tree refresh series drift check clean
+.PHONY: help run test soak bench compare shell packages build kernel three each tree refresh series drift deb check clean
