@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # Says where git apply -v put the hunks of one file, if not where the patch has them: "FILE hunk N: ...". A hunk that does not fit is
 # "FILE hunk N (line M): ..."; so is one that fits with less context than it has and in another function than the patch's.
-# Set: file. Input: kind=patch the patch, kind=log what git said, kind=text the file with its hunks.
+# Set: file. Input: kind=patch the patch, kind=log what git said, kind=text the file without its hunks.
 
-# The function or the like above a line, as git diff has it in the headings of hunks.
-function heading(at) {
+# The function or the like that a hunk is in, as git diff has it in the headings of hunks: before it is applied.
+function heading(n, at) {
+	at -= first[n] - old[n]
 	while (--at > 0)
 		if (line[at] ~ /^[A-Za-z_$]/ && line[at] !~ /^[A-Za-z_0-9]+:[ \t]*($|\/[\/*])/)
 			return trim(line[at])
 	return ""
+}
+
+function odd(e,	n) {
+	n = event[e]
+	return title[n] != "" && substr(heading(n, where[e]), 1, length(title[n])) != title[n]
 }
 
 function trim(s) {
@@ -78,19 +84,27 @@ kind == "log" && mine && /^error: patch failed: / {
 
 kind == "text" { line[FNR] = $0 }
 
+function say(from, to, by, more) {
+	printf "%s hunk%s:%s%s\n", file, from == to ? " " from : "s " from "-" to,
+		by ? sprintf(" moved %s by %s", by > 0 ? "down" : "up", lines(by > 0 ? by : -by)) : "", more
+}
+
 END {
 	if (number) found(line_at, line_by, "")
 	for (e = 1; e <= events; e++) {
 		n = event[e]
-		by = offset[e]
-		now = heading(where[e])
-		elsewhere = title[n] != "" && substr(now, 1, length(title[n])) != title[n]
+		elsewhere = odd(e)
+		now = heading(n, where[e])
 		if (elsewhere && context[e] != "") {
 			printf "%s hunk %d (line %d): its context has changed, and what is like it is elsewhere, in: %s\n", file, n, old[n], now
 			continue
 		}
-		printf "%s hunk %d:%s%s%s\n", file, n, by ? sprintf(" moved %s by %s", by > 0 ? "down" : "up", lines(by > 0 ? by : -by)) : "",
-			context[e] != "" ? (by ? "," : "") " its context has changed: at line " where[e] ", " context[e] " fit" : "",
-			elsewhere ? ", is in: " now : ""
+		more = context[e] == "" ? "" : (offset[e] ? "," : "") " its context has changed: at line " where[e] ", " context[e] " fit"
+		if (elsewhere) more = more ", is in: " now
+		if (!from) from = n
+		# Neighbours that have moved together are said together.
+		if (more == "" && event[e + 1] == n + 1 && offset[e + 1] == offset[e] && context[e + 1] == "" && !odd(e + 1)) continue
+		say(from, n, offset[e], more)
+		from = 0
 	}
 }
