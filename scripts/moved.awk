@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Says where git apply -v put the hunks of one file, if not where the patch has them: "FILE hunk N: ...". A hunk that does not fit is
-# "FILE hunk N (line M): ..."; so is one that fits with less context than it has and in another function than the patch's.
+# "FILE hunk N (line M): ..."; so is one that would land in another function than the patch's, and fits in more than one place.
 # Set: file. Input: kind=patch the patch, kind=log what git said, kind=text the file without its hunks.
 
 # The function or the like that a hunk is in, as git diff has it in the headings of hunks: before it is applied.
@@ -15,6 +15,18 @@ function heading(n, at) {
 function odd(e,	n) {
 	n = event[e]
 	return title[n] != "" && substr(heading(n, where[e]), 1, length(title[n])) != title[n]
+}
+
+# In how many places are the lines that a hunk looks for, less the context that it had to do without?
+function places(e,	n, from, to, at, i, found_in) {
+	n = event[e]
+	from = lead[n] - above[e] + 1
+	to = length_of[n] - trail[n] + below[e]
+	for (at = 1; at <= last; at++) {
+		for (i = from; i <= to && line[at + i - from] == wanted[n, i]; i++) ;
+		found_in += i > to
+	}
+	return found_in
 }
 
 function trim(s) {
@@ -40,7 +52,10 @@ function found(at, by, left, right,	n, cut) {
 		at -= cut
 		by -= 2 * cut
 	}
-	event[++events] = n; where[events] = at; offset[events] = by; context[events] = left == "" ? "" : lines(left) " above, " right " below"
+	event[++events] = n; where[events] = at; offset[events] = by
+	above[events] = left == "" ? lead[n] : left
+	below[events] = left == "" ? trail[n] : right
+	context[events] = left == "" ? "" : lines(left) " above, " right " below"
 	number = 0
 }
 
@@ -54,9 +69,12 @@ kind == "patch" && mine && /^@@ -/ {
 	open = 1
 	next
 }
+kind == "patch" && mine && count && /^[ -]/ { wanted[count, ++length_of[count]] = substr($0, 2) }
 kind == "patch" {
 	if (mine && open && /^ /) lead[count]++
 	else open = 0
+	if (/^ /) trail[count]++
+	else trail[count] = 0
 	next
 }
 
@@ -82,7 +100,7 @@ kind == "log" && mine && /^error: patch failed: / {
 		if (old[i] == part[length(part)] + 0) print file " hunk " i " (line " old[i] "): nothing like it in this source"
 }
 
-kind == "text" { line[FNR] = $0 }
+kind == "text" { line[last = FNR] = $0 }
 
 function say(from, to, by, more) {
 	printf "%s hunk%s:%s%s\n", file, from == to ? " " from : "s " from "-" to,
@@ -95,8 +113,8 @@ END {
 		n = event[e]
 		elsewhere = odd(e)
 		now = heading(n, where[e])
-		if (elsewhere && context[e] != "") {
-			printf "%s hunk %d (line %d): its context has changed, and what is like it is elsewhere, in: %s\n", file, n, old[n], now
+		if (elsewhere && places(e) != 1) {
+			printf "%s hunk %d (line %d): what is like it is elsewhere, in %d places, e.g. in: %s\n", file, n, old[n], places(e), now
 			continue
 		}
 		more = context[e] == "" ? "" : (offset[e] ? "," : "") " its context has changed: at line " where[e] ", " context[e] " fit"
