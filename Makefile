@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 export KSRC BUILD TREE BASE FORCE JOBS CONFIG
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: build ## everything, from packages to a table of what DMA into a DAX mapping does
 	@tests/showcase series
@@ -63,7 +63,10 @@ deb: packages ## Debian packages of the series' kernel in out/deb: this machine'
 check: ## the quick gates
 	@scripts/check
 
+check-full: packages ## all gates: W=1, sparse, coccinelle, other architectures, arm64 in QEMU, every step (GATES="NAME...": some)
+	@scripts/check-full $(GATES)
+
 clean: ## remove build/ and out/
 	@scripts/clean
 
-.PHONY: help run test soak bench compare shell packages build kernel three each tree refresh series drift deb check clean
+.PHONY: help run test soak bench compare shell packages build kernel three each tree refresh series drift deb check check-full clean

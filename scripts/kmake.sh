@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 # For scripts that run the kernel's make, after lib.sh: kmake ARGUMENT... builds what it is told of $src in $obj, with the compiler
-# $cc; progress is said for $name, everything is in $log. The same source gives the same bytes, and ccache finds it again.
+# $cc; progress is said for $name, everything is in $log. For another architecture: $arch, $cross, and $hostcc for this one. The same
+# source gives the same bytes, and ccache finds it again.
 
 # shellcheck disable=SC2154 # top, src, obj, name, log: the caller's
 
 # Objects compiled before for the same source are found again from any folder, if ccache is there.
+hostcc=${hostcc:-$cc}
 if command -v ccache >/dev/null; then
-	cc="ccache $cc"
+	cc="ccache $cc" hostcc="ccache $hostcc"
 	# ccache compiles relative paths: warnings of the kernel shall name its files as ever.
 	export KCPPFLAGS="-fmacro-prefix-map=../src/${src##*/}/="
 	export CCACHE_BASEDIR="$top" CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime
@@ -17,7 +19,7 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL KBUILD_OUTPUT ARCH CROSS_COMPILE 
 
 # In the background, so that this shell can watch and stop it. make keeps the lock, should this shell be killed.
 kmake() {
-	make -C "$src" O="$obj" ARCH=x86_64 CC="$cc" HOSTCC="$cc" LOCALVERSION="${localversion-}" "$@" >>"$log" 2>&1 </dev/null &
+	make -C "$src" O="$obj" ARCH="${arch:-x86_64}" CROSS_COMPILE="${cross-}" CC="$cc" HOSTCC="$hostcc" LOCALVERSION="${localversion-}" "$@" >>"$log" 2>&1 </dev/null &
 	pid=$!
 	trap 'kill $pid 2>/dev/null; wait $pid || :; say "cut off; run it again and it goes on"; exit 130' INT TERM HUP
 	"$top/scripts/progress" "$pid" "$name" "$log" 9>&- &
