@@ -9,40 +9,7 @@
 
 #include "dax_leaf.h"
 #include "dax_longterm.h"
-
-/* As in xfs/xfs_fs.h. */
-struct bstat {
-	uint64_t ino;
-	uint16_t mode, nlink;
-	uint32_t uid, gid, rdev;
-	int32_t blksize;
-	int64_t size;
-	int64_t times[6];
-	int64_t blocks;
-	uint32_t xflags;
-	int32_t extsize, extents;
-	uint32_t gen;
-	uint16_t projid_lo, forkoff, projid_hi;
-	unsigned char pad[6];
-	uint32_t cowextsize, dmevmask;
-	uint16_t dmstate, aextents;
-};
-
-struct swapext {
-	int64_t version, target, temp, offset, length;
-	char pad[16];
-	struct bstat stat;
-};
-
-struct bulkreq {
-	uint64_t *lastip;
-	int32_t icount;
-	struct bstat *buffer;
-	int32_t *ocount;
-};
-
-#define BULKSTAT_ONE	_IOWR('X', 102, struct bulkreq)
-#define SWAPEXT		_IOWR('X', 109, struct swapext)
+#include "dax_swap.h"
 
 static int other_file(const char *name, size_t len, uint64_t seed)
 {
@@ -130,15 +97,8 @@ static int dedupe_to(struct dax_map *m)
 static int swap(struct dax_map *m)
 {
 	int fd = other_file("other", m->len, opt.seed);
-	struct swapext swap = { .target = m->fd, .temp = fd, .length = m->len };
-	struct stat st;
-	uint64_t ino;
-	struct bulkreq req = { .lastip = &ino, .icount = 1, .buffer = &swap.stat };
 
-	dax_must(!fstat(m->fd, &st), "fstat");
-	ino = st.st_ino;
-	dax_must(!ioctl(m->fd, BULKSTAT_ONE, &req), "XFS_IOC_FSBULKSTAT_SINGLE");
-	return done(fd, ioctl(m->fd, SWAPEXT, &swap));
+	return done(fd, dax_swapext(m->fd, fd, m->len));
 }
 
 static void clone_from_4k(void) { dax_refuses(PAGE, clone_from); }

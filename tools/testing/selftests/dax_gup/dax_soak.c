@@ -7,9 +7,11 @@
  * time; DAX_SOAK_CYCLE: a command that unmounts and mounts the file system.
  */
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "dax_soak.h"
+#include "dax_swap.h"
 
 #define ROOM	(64 * MB)	/* for files that may be 96M: most of it has a new owner soon */
 
@@ -107,6 +109,7 @@ static void check_files(const char *when)
 
 static void work(unsigned int worker)
 {
+	bool promises = start_promises();
 	unsigned int i;
 
 	open_files(worker);
@@ -119,8 +122,12 @@ static void work(unsigned int worker)
 		*c = make_choice(board->nr[me]);
 		board->nr[me]++;
 		poll_dma();
+		if (!(ops[c->op].kinds & OF_NONE))
+			unpromise(&files[c->file]);
 		done = ops[c->op].run(&files[c->file], c);
 		c->result = done;
+		if (promises && !(c->bits >> 20 & 3))
+			promise(&files[c->file]);
 		if (done)
 			count(&board->done[c->op], 1);
 	}
@@ -190,6 +197,9 @@ static void make_donor(void)
 	if (donor->m->size != FILE_MAX)
 		dax_skip("the file system is too small");
 	dax_must(!fsync(donor->fd), "fsync");
+	/* What ext4 keeps for a boot loader may have come from an earlier run. */
+	dax_must(!ioctl(files[0].fd, SWAP_BOOT) || errno == ENOTTY, "EXT4_IOC_SWAP_BOOT");
+	renew(&files[0]);
 	for (i = 0; i < FILES; i++)
 		close(files[i].fd);
 }
@@ -233,6 +243,8 @@ static void soak(void)
 	dax_must(board->in && board->out, "no DMA ever worked");
 	if (!board->huge)
 		dax_fail("no 2M leaf was ever seen");
+	if (board->restarts)
+		dax_fail("FIDEDUPERANGE: %lu times a status of -ERESTARTSYS", board->restarts);
 }
 
 /* Each of these must be found by whoever checks the unit it is in. */
@@ -284,8 +296,53 @@ static void checker(void)
 	}
 }
 
+#define SWAP_LEN	(4 * PAGE)
+
+static int swap_file(const char *name, uint64_t seed)
+{
+	unsigned char *buf = dax_anon(SWAP_LEN);
+	int fd = dax_open(name, 0, DAX_HOLE);
+
+	dax_fill(buf, SWAP_LEN, 0, seed);
+	dax_must(pwrite(fd, buf, SWAP_LEN, 0) == (ssize_t)SWAP_LEN && !fsync(fd), "pwrite");
+	return fd;
+}
+
+static void expect_swapped(int a, int b, unsigned int swapped, const char *what)
+{
+	dax_expect_file(a, 0, SWAP_LEN, 0, opt.seed + swapped, what);
+	dax_expect_file(b, 0, SWAP_LEN, 0, opt.seed + !swapped, what);
+}
+
+/* What the soak needs to swap extents: it cannot tell a refusal from a full disk. */
+static void swaps(void)
+{
+	int a = swap_file("a", opt.seed), b = swap_file("b", opt.seed + 1);
+	struct exchange back = { .file1 = a, .length = SWAP_LEN };
+	struct move_extent move = { .donor = b, .len = SWAP_LEN / PAGE };
+
+	if (dax_swapext(a, b, SWAP_LEN)) {
+		dax_must(errno == ENOTTY, "XFS_IOC_SWAPEXT");
+		if (!ioctl(a, MOVE_EXT, &move))
+			dax_fail("EXT4_IOC_MOVE_EXT takes a DAX file");
+		dax_must(errno == EOPNOTSUPP, "EXT4_IOC_MOVE_EXT, EOPNOTSUPP expected");
+		expect_swapped(a, b, 0, "after EXT4_IOC_MOVE_EXT");
+		dax_must(!ioctl(a, SWAP_BOOT) && !ioctl(b, SWAP_BOOT) && !ioctl(a, SWAP_BOOT),
+			 "EXT4_IOC_SWAP_BOOT");
+		expect_swapped(a, b, 1, "after EXT4_IOC_SWAP_BOOT");
+		return;
+	}
+	expect_swapped(a, b, 1, "after XFS_IOC_SWAPEXT");
+	if (ioctl(b, EXCHANGE_RANGE, &back)) {
+		dax_must(errno == EOPNOTSUPP, "XFS_IOC_EXCHANGE_RANGE");
+		dax_skip("this xfs was made without exchange-range");
+	}
+	expect_swapped(a, b, 0, "after XFS_IOC_EXCHANGE_RANGE");
+}
+
 static const struct dax_test tests[] = {
 	{ "dax: the checker sees each stamp that is wrong", checker },
+	{ "dax: extents of two files are swapped, or that is refused", swaps },
 	{ "break: everything at once, at random, is where it belongs", soak },
 };
 

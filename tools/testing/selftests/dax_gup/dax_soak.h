@@ -61,9 +61,9 @@ struct board {
 	uint32_t gen[WORKERS];
 	unsigned int nr[WORKERS];
 	unsigned long done[MAX_OPS];
-	unsigned long checked, present, huge, in, out, cut_short;
+	unsigned long checked, present, huge, in, out, cut_short, restarts;
 	struct choice log[WORKERS][LOG];
-	struct model model[WORKERS][OWN], donor;
+	struct model model[WORKERS][OWN], donor, boot;
 };
 
 extern struct board *board;
@@ -103,8 +103,35 @@ extern const unsigned int nr_ops;
 
 void open_file(struct file *f);
 void map_file(struct file *f, uint64_t bits);
+void unmap(struct file *f);
 bool store(struct file *f, size_t at, size_t len);
+bool do_store(struct file *f, const struct choice *c);
+bool load(struct file *f, const struct choice *c);
+bool truncate_to(struct file *f, size_t to);
+void grown(struct file *f, off_t end);
+void expect_error(struct file *f, const char *what);
 void renew(struct file *f);
+
+static inline size_t page_up(size_t n)
+{
+	return (n + PAGE - 1) / PAGE * PAGE;
+}
+
+/* dax_soak_clone.c */
+bool clone_range(struct file *f, const struct choice *c);
+bool clone_all(struct file *f, const struct choice *c);
+bool do_dedupe(struct file *f, const struct choice *c);
+bool swap_extents(struct file *f, const struct choice *c);
+bool exchange(struct file *f, const struct choice *c);
+
+/* dax_soak_fork.c */
+bool do_fork(struct file *f, const struct choice *c);
+bool private_child(struct file *f, const struct choice *c);
+
+/* dax_soak_kept.c: what fsync promises, for a loss of power */
+bool start_promises(void);
+void promise(struct file *f);
+void unpromise(struct file *f);
 
 /* dax_soak_dma.c */
 void start_dma(void);
@@ -114,6 +141,8 @@ bool read_now(struct file *f, const struct choice *c);
 bool write_now(struct file *f, const struct choice *c);
 bool read_later(struct file *f, const struct choice *c);
 bool write_later(struct file *f, const struct choice *c);
+void __noreturn read_and_exit(struct file *f, const struct choice *c);
+void read_private(struct file *f, void *p, size_t at, size_t len, uint32_t gen);
 
 bool flies(const struct file *f, size_t at, size_t len);
 void settle(struct file *f);

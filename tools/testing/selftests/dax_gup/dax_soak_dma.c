@@ -258,11 +258,14 @@ void landed(struct file *f, size_t at, size_t end)
 
 /*
  * The range was made zero. Where whole pages of it were freed, DMA that was sure has
- * landed before. In a page that stays, or when DMA is not sure, it may land later.
+ * landed before. In a page that stays it may have landed before or after, and when DMA
+ * is not sure, it may land later.
  */
 void gone(struct file *f, size_t at, size_t end)
 {
 	size_t first = (at + PAGE - 1) / PAGE * PAGE_UNITS, last = end / PAGE * PAGE_UNITS, u;
+	bool either[FLIGHTS] = { false };
+	unsigned int i;
 
 	for (u = at / UNIT; u < end / UNIT; u++) {
 		const struct dma *d = f->flying[u] ? &flights[f->flying[u] - 1] : NULL;
@@ -272,9 +275,16 @@ void gone(struct file *f, size_t at, size_t end)
 			f->flying[u] = 0;
 			d = NULL;
 		}
-		if (!d || d->out)
+		if (!d || d->out) {
 			f->m->unit[u].or = 0;
+		} else if (is_sure(d)) {
+			either[d - flights] = true;
+			f->flying[u] = 0;
+		}
 	}
+	for (i = 0; i < FLIGHTS; i++)
+		if (either[i])
+			finish(&flights[i]);
 }
 
 /* The file is no longer there; its DMA goes on. */
@@ -347,6 +357,40 @@ bool write_now(struct file *f, const struct choice *c)
 	dax_must(pread(fast, buf, len, me * AREA) == n, "read the drive");
 	check(f, at, buf, len, "O_DIRECT write");
 	return true;
+}
+
+/* A process that ends with DMA in flight: libaio lets its memory go after the DMA. */
+void read_and_exit(struct file *f, const struct choice *c)
+{
+	size_t at = c->at, len = c->len < FLIGHT_LEN ? c->len : FLIGHT_LEN;
+	off_t where = me * AREA + NOW_LEN + FLIGHTS * FLIGHT_LEN;
+	uint32_t gen = new_gen();
+	io_context_t ctx = NULL;
+	struct iocb iocb, *list = &iocb;
+	int n;
+
+	if (!in_range(f, &at, &len) || flies(f, at, len))
+		_exit(0);
+	map_file(f, c->bits);
+	fill_buf(f, at, len, gen);
+	dax_must(pwrite(slow_reads, buf, len, where) == (ssize_t)len, "write to the drive");
+	set_either(f, at, len, gen);
+	io_prep_pread(&iocb, slow_reads, f->window + at, len, where);
+	n = io_setup(1, &ctx);
+	if (!n)
+		n = io_submit(ctx, 1, &list);
+	errno = -n;
+	/* No room for its blocks, or another one's truncate. */
+	dax_must(n == 1 || errno == EFAULT || errno == ENOSPC, "DMA of a child");
+	_exit(0);
+}
+
+/* DMA into memory at @p that stands for the file at @at, and is not it. */
+void read_private(struct file *f, void *p, size_t at, size_t len, uint32_t gen)
+{
+	fill_buf(f, at, len, gen);
+	dax_must(pwrite(fast, buf, len, me * AREA) == (ssize_t)len, "write to the drive");
+	dax_must(pread(fast, p, len, me * AREA) == (ssize_t)len, "O_DIRECT read into a copy");
 }
 
 static void submit(struct dma *d)

@@ -38,7 +38,7 @@ void map_file(struct file *f, uint64_t bits)
 	f->mapped = true;
 }
 
-static void unmap(struct file *f)
+void unmap(struct file *f)
 {
 	void *p = mmap(f->window, FILE_MAX, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
@@ -68,7 +68,7 @@ bool store(struct file *f, size_t at, size_t len)
 	return done == len;
 }
 
-static bool do_store(struct file *f, const struct choice *c)
+bool do_store(struct file *f, const struct choice *c)
 {
 	size_t at = c->at, len = c->len;
 
@@ -87,7 +87,7 @@ static void see_leaves(const struct file *f, size_t at, size_t len)
 	count(&board->huge, huge);
 }
 
-static bool load(struct file *f, const struct choice *c)
+bool load(struct file *f, const struct choice *c)
 {
 	size_t at = c->at, len = c->len;
 	volatile size_t part, done;
@@ -110,7 +110,7 @@ static bool load(struct file *f, const struct choice *c)
 	return true;
 }
 
-static void grown(struct file *f, off_t end)
+void grown(struct file *f, off_t end)
 {
 	if (f->m && f->m->size < end)
 		f->m->size = end;
@@ -171,7 +171,7 @@ static bool do_unmap(struct file *f, const struct choice *c)
 }
 
 /* For a change that failed half way: what is in the file is unknown. */
-static void expect_error(struct file *f, const char *what)
+void expect_error(struct file *f, const char *what)
 {
 	int err = errno;
 
@@ -181,8 +181,10 @@ static void expect_error(struct file *f, const char *what)
 		renew(f);
 }
 
-static bool truncate_to(struct file *f, size_t to)
+bool truncate_to(struct file *f, size_t to)
 {
+	bool shorter;
+
 	disturb(f);
 	if (ftruncate(f->fd, to)) {
 		expect_error(f, "ftruncate");
@@ -190,9 +192,10 @@ static bool truncate_to(struct file *f, size_t to)
 	}
 	if (f->kind == OF_ALL)
 		return true;
-	if ((off_t)to < f->m->size)
-		gone(f, to, FILE_MAX);
+	shorter = (off_t)to < f->m->size;
 	f->m->size = to;
+	if (shorter)
+		gone(f, to, FILE_MAX);
 	return true;
 }
 
@@ -268,11 +271,6 @@ static bool do_zero(struct file *f, const struct choice *c)
 	return make_zero(f, c, FALLOC_FL_ZERO_RANGE | keep, "zero range");
 }
 
-static size_t page_up(size_t n)
-{
-	return (n + PAGE - 1) / PAGE * PAGE;
-}
-
 static bool collapse(struct file *f, const struct choice *c)
 {
 	size_t at = c->at / PAGE * PAGE, len = page_up(c->len), size = f->m->size;
@@ -321,126 +319,6 @@ static bool own_blocks(struct file *f, const struct choice *c)
 	return errno == ENOSPC;
 }
 
-/* Own files, and the donor, which has no DMA that writes. */
-static struct file *source(const struct choice *c)
-{
-	return c->bits & 3 ? &files[c->other] : &files[FILES - 1];
-}
-
-static void cloned(struct file *f, size_t to, struct file *from, size_t at, size_t len)
-{
-	if (from->kind == OF_ONE)
-		landed(from, at, at + len);
-	landed(f, to, to + len);
-	set_clone(f, to, from, at, len);
-}
-
-static bool no_clone(struct file *f, bool odd)
-{
-	if (errno == EOPNOTSUPP || errno == ENOTTY || (errno == EINVAL && odd))
-		return false;
-	expect_error(f, "clone");
-	return true;
-}
-
-static bool clone_range(struct file *f, const struct choice *c)
-{
-	size_t at = c->at, len = c->len, to = c->to / PAGE * PAGE;
-	struct file *from = source(c);
-	struct file_clone_range range;
-
-	if (!in_range(from, &at, &len))
-		return false;
-	at = at / PAGE * PAGE;
-	len = len / PAGE * PAGE;
-	if (len > FILE_MAX - to)
-		len = FILE_MAX - to;
-	if (!len || at + len > (size_t)from->m->size ||
-	    (from == f && to < at + len && at < to + len))
-		return false;
-	settle_unsure(from);
-	settle_unsure(f);
-	range = (struct file_clone_range){
-		.src_fd = from->fd, .src_offset = at, .src_length = len, .dest_offset = to,
-	};
-	if (ioctl(f->fd, FICLONERANGE, &range))
-		return no_clone(f, to + len < (size_t)f->m->size && f->m->size % PAGE);
-	cloned(f, to, from, at, len);
-	grown(f, to + len);
-	return true;
-}
-
-static bool clone_all(struct file *f, const struct choice *c)
-{
-	struct file *from = source(c);
-	size_t size = from->m->size;
-
-	if (from == f || !size)
-		return false;
-	settle_unsure(from);
-	settle_unsure(f);
-	if (ioctl(f->fd, FICLONE, from->fd))
-		return no_clone(f, size % PAGE);
-	cloned(f, 0, from, 0, page_up(size));
-	grown(f, size);
-	return true;
-}
-
-/* The same data in another file, or all but the last unit of it, is one's own then. */
-static bool do_dedupe(struct file *f, const struct choice *c)
-{
-	struct {
-		struct file_dedupe_range range;
-		struct file_dedupe_range_info info;
-	} arg = { 0 };
-	struct file *from = &files[c->other];
-	size_t at = c->at / PAGE * PAGE, len = page_up(c->len);
-	bool differs = c->bits & 4, data = true;
-	size_t i;
-
-	if (len > sizeof(buf))
-		len = sizeof(buf);
-	if (from == f || at + len > (size_t)from->m->size || flies(from, at, len) ||
-	    flies(f, at, len))
-		return false;
-	settle_unsure(from);
-	settle_unsure(f);
-	check_file(from, at, len, "dedupe");
-	dax_must(pread(from->fd, buf, len, at) == (ssize_t)len, "pread");
-	for (i = 0; i < len; i += UNIT)
-		data &= !stamp_is(buf + i, 0);
-	if (differs)
-		stamp_fill(buf + len - UNIT, stamp(f->id, (at + len) / UNIT - 1, new_gen()));
-	if (pwrite(f->fd, buf, len, at) != (ssize_t)len) {
-		renew(f);
-		return false;
-	}
-	grown(f, at + len);
-	set_clone(f, at, from, at, len - (differs ? UNIT : 0));
-	if (differs)
-		set(f, at + len - UNIT, UNIT, me << 28 | board->gen[me]);
-	arg.range = (struct file_dedupe_range){
-		.src_offset = at, .src_length = len, .dest_count = 1,
-	};
-	arg.info = (struct file_dedupe_range_info){ .dest_fd = f->fd, .dest_offset = at };
-	if (ioctl(from->fd, FIDEDUPERANGE, &arg)) {
-		dax_must(errno == EOPNOTSUPP || errno == ENOTTY, "FIDEDUPERANGE");
-		return false;
-	}
-	if (arg.info.status < 0) {
-		errno = -arg.info.status;
-		if (errno == EOPNOTSUPP)
-			return false;
-		dax_must(errno == ENOSPC, "dedupe of file %#x", f->id);
-	} else if (differs ? arg.info.status != FILE_DEDUPE_RANGE_DIFFERS :
-			     data && arg.info.status != FILE_DEDUPE_RANGE_SAME) {
-		/* A hole is not the same as zeroes. */
-		dax_fail("dedupe of file %#x with %#x at %zu len %zu says %d", f->id, from->id,
-			 at, len, arg.info.status);
-	}
-	return true;
-}
-
 /* The file goes, with all that is in flight; its mapping before or after it. */
 static void drop(struct file *f, bool unmap_first)
 {
@@ -475,6 +353,7 @@ static bool rename_over(struct file *f, const struct choice *c)
 
 	if (to == f)
 		return false;
+	unpromise(to);
 	dax_must(!rename(f->path, to->path), "rename");
 	drop(to, c->bits & 1);
 	to->fd = f->fd;
@@ -554,6 +433,10 @@ const struct op ops[] = {
 	{ "clone range", 5, ONE, clone_range },
 	{ "clone", 1, ONE, clone_all },
 	{ "dedupe", 2, ONE, do_dedupe },
+	{ "swap", 3, ONE, swap_extents },
+	{ "exchange", 3, ONE, exchange },
+	{ "fork", 3, SOME, do_fork },
+	{ "private", 3, ONE, private_child },
 	{ "rename over", 2, ONE, rename_over },
 	{ "unlink", 2, ONE, do_unlink },
 	{ "fsync", 3, ANY, do_fsync },
