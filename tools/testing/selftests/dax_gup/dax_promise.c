@@ -11,8 +11,9 @@
  *
  * usage: dax_promise load|lie|check SEED BOOT DIR LOG [DRIVE]
  * load prints "under way" and does not end; lie says that it has synced, and has not.
- * Their files are those of BOOT; check also looks at those of dax_soak -s SEED, which
- * promises nothing: no data of others there.
+ * Their files are those of BOOT; check also looks at those of dax_soak -s SEED: they are
+ * what its fsync had promised, if they were not to change after that, and no data of
+ * others is there.
  */
 #include <dirent.h>
 #include <linux/falloc.h>
@@ -20,7 +21,7 @@
 #include <signal.h>
 #include <time.h>
 
-#include "dax_stamp.h"
+#include "dax_kept.h"
 
 #define PROCESSES	3U
 #define FILES		3U
@@ -492,19 +493,33 @@ static bool soak_word(unsigned int id, uint64_t raw, stamp_t s)
 	return whose == 0xf1 || (id < 0xf0 ? whose >> 4 == id >> 4 : whose == id);
 }
 
-static bool check_soak_file(const char *path, unsigned int id)
+/* What was promised of dax_soak's file, if anything was. */
+static bool hear_kept(struct kept *k, unsigned int id)
 {
-	int fd = open(path, O_RDONLY);
+	if (pread(logfd, buf, UNIT, kept_place(id)) != UNIT)
+		die("read of the log");
+	memcpy(k, buf, sizeof(*k));
+	return k->seed == opt.seed && k->id == id;
+}
+
+static bool check_soak_file(const char *path, unsigned int id, bool *promised)
+{
 	unsigned long at = 0, bad = 0;
+	int fd = open(path, O_RDONLY);
+	struct kept kept;
+	uint64_t sum = 0;
 	ssize_t n, i;
 
 	if (fd < 0)
 		die(path);
+	*promised = hear_kept(&kept, id);
 	while ((n = read(fd, buf, FILE_MAX)) > 0) {
 		for (i = 0; i + 8 <= n; i += 8) {
 			uint64_t raw = *(uint64_t *)(buf + i);
 			stamp_t s = stamp_of(buf + i / UNIT * UNIT, i % UNIT / 8);
 
+			if (i % UNIT == 0)
+				sum = kept_add(sum, stamp_is(buf + i, s) ? s : ~s);
 			if (soak_word(id, raw, s))
 				continue;
 			if (!bad++)
@@ -514,16 +529,37 @@ static bool check_soak_file(const char *path, unsigned int id)
 		at += n;
 	}
 	close(fd);
+	if (*promised && (at != kept.size || sum != kept.sum)) {
+		printf("wrong: %s: %lu bytes that are not the %llu of fsync's promise\n", path, at,
+		       (unsigned long long)kept.size);
+		bad++;
+	}
 	return !bad;
 }
 
-static bool check_soak(unsigned long *seen)
+/* Promised, and not there? */
+static bool check_soak_missing(const bool *there)
 {
+	struct kept kept;
+	unsigned int id;
+	bool good = true;
+
+	for (id = 0; id < KEPT_IDS; id++) {
+		if (there[id] || !hear_kept(&kept, id))
+			continue;
+		printf("wrong: file %02x of the soak is not there\n", id);
+		good = false;
+	}
+	return good;
+}
+
+static bool check_soak(unsigned long *seen, unsigned long *promises)
+{
+	bool good = true, there[KEPT_IDS] = { false }, promised;
 	DIR *top = opendir(dir), *d;
 	struct dirent *e, *f;
 	char path[600];
 	unsigned int id;
-	bool good = true;
 
 	while (top && (e = readdir(top))) {
 		if (strncmp(e->d_name, "dax_soak.", 9))
@@ -531,10 +567,12 @@ static bool check_soak(unsigned long *seen)
 		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
 		d = opendir(path);
 		while (d && (f = readdir(d))) {
-			if (sscanf(f->d_name, "soak-%x", &id) != 1)
+			if (sscanf(f->d_name, "soak-%x", &id) != 1 || id >= KEPT_IDS)
 				continue;
 			snprintf(path, sizeof(path), "%s/%s/%s", dir, e->d_name, f->d_name);
-			good &= check_soak_file(path, id);
+			good &= check_soak_file(path, id, &promised);
+			there[id] = true;
+			*promises += promised;
 			*seen += 1;
 		}
 		if (d)
@@ -542,18 +580,18 @@ static bool check_soak(unsigned long *seen)
 	}
 	if (top)
 		closedir(top);
-	return good;
+	return good & check_soak_missing(there);
 }
 
 static int check(void)
 {
-	unsigned long promises = 0, seen = 0;
+	unsigned long promises = 0, seen = 0, kept = 0;
 	bool good = true;
 
 	for (me = 0; me < PROCESSES; me++)
 		good &= check_process(&promises);
-	good &= check_soak(&seen);
-	printf("%lu promises, and %lu files of the soak\n", promises, seen);
+	good &= check_soak(&seen, &kept);
+	printf("%lu promises, and %lu of %lu files of the soak\n", promises, kept, seen);
 	if (promises < PROCESSES * UNDER_WAY) {
 		printf("wrong: there should be more promises in the log\n");
 		good = false;
