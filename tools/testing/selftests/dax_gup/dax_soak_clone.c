@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The operations of the soak that share or swap the blocks of two files. */
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
@@ -143,10 +144,28 @@ static void swap_models(struct model *a, struct model *b)
 	*b = m;
 }
 
+/* No block of the tree of extents is elsewhere: its checksum is of another inode then. */
+static bool in_inode(const struct file *f)
+{
+	struct {
+		struct fiemap map;
+		struct fiemap_extent extents[4];
+	} arg = { .map = { .fm_length = FIEMAP_MAX_OFFSET, .fm_extent_count = 4 } };
+	struct stat st;
+	uint64_t sum = 0;
+	unsigned int i;
+
+	dax_must(!fstat(f->fd, &st), "fstat");
+	dax_must(!ioctl(f->fd, FS_IOC_FIEMAP, &arg), "FIEMAP");
+	for (i = 0; i < arg.map.fm_mapped_extents; i++)
+		sum += arg.extents[i].fe_length;
+	return sum == st.st_blocks * 512ULL;
+}
+
 /* Of ext4, with the file that only a boot loader reads: it is one worker's. */
 static bool swap_boot(struct file *f)
 {
-	if (me)
+	if (me || !in_inode(f))
 		return false;
 	settle_unsure(f);
 	if (ioctl(f->fd, SWAP_BOOT)) {
