@@ -133,16 +133,33 @@ bool start_promises(void);
 void promise(struct file *f);
 void unpromise(struct file *f);
 
+/* dax_soak_drive.c */
+#define NOW_LEN		(2 * MB)
+#define AREA		(4 * MB)	/* of each worker, on each drive: that, then flights */
+#define FLIGHTS		4U
+#define FLIGHT_LEN	(64 * KB)
+
+/* Two that are slow in one way, so that DMA is in flight for a while. */
+struct drives {
+	int fast, slow_reads, slow_writes;
+};
+
+extern struct drives drives;
+extern unsigned char *dma_buf;
+
+void open_drives(void);
+void fill_dma_buf(const struct file *f, size_t at, size_t len, uint32_t gen);
+bool read_now(struct file *f, const struct choice *c);
+bool write_now(struct file *f, const struct choice *c);
+void __noreturn read_and_exit(struct file *f, const struct choice *c);
+void read_private(struct file *f, void *p, size_t at, size_t len, uint32_t gen);
+
 /* dax_soak_dma.c */
 void start_dma(void);
 void end_dma(void);
 void poll_dma(void);
-bool read_now(struct file *f, const struct choice *c);
-bool write_now(struct file *f, const struct choice *c);
 bool read_later(struct file *f, const struct choice *c);
 bool write_later(struct file *f, const struct choice *c);
-void __noreturn read_and_exit(struct file *f, const struct choice *c);
-void read_private(struct file *f, void *p, size_t at, size_t len, uint32_t gen);
 
 bool flies(const struct file *f, size_t at, size_t len);
 void settle(struct file *f);

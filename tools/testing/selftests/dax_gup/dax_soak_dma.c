@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The DMA of the soak, between drives and mappings: some that is waited for, some
- * that is in flight while the next operations go on.
+ * The DMA of the soak that is in flight while the next operations go on.
  *
  * What libaio has submitted has its pages: it is sure to end well, and whoever
  * frees, moves or shares a block of it must have waited. io_uring may look for the
@@ -12,11 +11,6 @@
 #include <liburing.h>
 
 #include "dax_soak.h"
-
-#define FLIGHTS		4U
-#define FLIGHT_LEN	(64 * KB)
-#define NOW_LEN		(2 * MB)
-#define AREA		(4 * MB)	/* of each worker, on each drive */
 
 static struct dma {
 	bool busy, out, uring, filled, disturbed, orphan;
@@ -29,45 +23,20 @@ static struct dma {
 	struct iocb iocb;
 } flights[FLIGHTS];
 
-/* A drive that is slow in one way, so that DMA is in flight for a while. */
-static int fast, slow_reads, slow_writes;
 static io_context_t aio;
 static struct io_uring ring;
-static unsigned char *buf;
-
-static int open_drive(const char *variable)
-{
-	const char *usual = opt.drive;
-	int fd;
-
-	opt.drive = getenv(variable) ?: usual;
-	fd = dax_drive();
-	opt.drive = usual;
-	return fd;
-}
 
 void start_dma(void)
 {
 	int err;
 
-	fast = dax_drive();
-	slow_reads = open_drive("DAX_SLOW_DRIVE");
-	slow_writes = open_drive("DAX_SLOW_WRITE_DRIVE");
-	buf = dax_anon(NOW_LEN);
+	open_drives();
 	err = io_setup(FLIGHTS, &aio);
 	errno = -err;
 	dax_must(!err, "io_setup");
 	err = io_uring_queue_init(FLIGHTS, &ring, 0);
 	errno = -err;
 	dax_must(!err, "io_uring_queue_init");
-}
-
-static void fill_buf(const struct file *f, size_t at, size_t len, uint32_t gen)
-{
-	size_t i;
-
-	for (i = 0; i < len / UNIT; i++)
-		stamp_fill(buf + i * UNIT, stamp(f->id, at / UNIT + i, gen));
 }
 
 bool flies(const struct file *f, size_t at, size_t len)
@@ -134,8 +103,8 @@ static void end_out(struct dma *d, uint8_t flight, long n)
 		return;
 	was.kind = d->f->kind;
 	was.id = d->f->id;
-	dax_must(pread(d->drive, buf, n, d->where) == n, "read the drive");
-	check_copy(&was, d->at, d->expected, buf, n,
+	dax_must(pread(d->drive, dma_buf, n, d->where) == n, "read the drive");
+	check_copy(&was, d->at, d->expected, dma_buf, n,
 		   d->uring ? "DMA out, io_uring" : "DMA out, libaio");
 }
 
@@ -312,87 +281,6 @@ void moved(struct file *from, struct file *to)
 	memset(from->flying, 0, sizeof(from->flying));
 }
 
-bool read_now(struct file *f, const struct choice *c)
-{
-	size_t at = c->at, len = c->len < NOW_LEN ? c->len : NOW_LEN;
-	uint32_t gen = new_gen();
-	ssize_t n;
-
-	if (!in_range(f, &at, &len) || flies(f, at, len))
-		return false;
-	map_file(f, c->bits);
-	if (!(c->bits & 1) || !store(f, at, len))
-		check_file(f, at, len, "before DMA");
-	fill_buf(f, at, len, gen);
-	dax_must(pwrite(fast, buf, len, me * AREA) == (ssize_t)len, "write to the drive");
-	set_either(f, at, len, gen);
-	n = pread(fast, f->window + at, len, me * AREA);
-	if (n == (ssize_t)len) {
-		set(f, at, len, gen);
-		count(&board->in, 1);
-		return true;
-	}
-	count(&board->cut_short, 1);
-	dax_must(n >= 0 || errno == EFAULT || errno == EIO || errno == ENOSPC,
-		 "O_DIRECT read into file %#x", f->id);
-	return true;
-}
-
-bool write_now(struct file *f, const struct choice *c)
-{
-	size_t at = c->at, len = c->len < NOW_LEN ? c->len : NOW_LEN;
-	ssize_t n;
-
-	if (!in_range(f, &at, &len) || flies(f, at, len))
-		return false;
-	map_file(f, c->bits);
-	n = pwrite(fast, f->window + at, len, me * AREA);
-	if (n != (ssize_t)len) {
-		dax_must(f->kind == OF_ALL, "O_DIRECT write from file %#x: %zd of %zu", f->id, n,
-			 len);
-		count(&board->cut_short, 1);
-		return true;
-	}
-	count(&board->out, 1);
-	dax_must(pread(fast, buf, len, me * AREA) == n, "read the drive");
-	check(f, at, buf, len, "O_DIRECT write");
-	return true;
-}
-
-/* A process that ends with DMA in flight: libaio lets its memory go after the DMA. */
-void read_and_exit(struct file *f, const struct choice *c)
-{
-	size_t at = c->at, len = c->len < FLIGHT_LEN ? c->len : FLIGHT_LEN;
-	off_t where = me * AREA + NOW_LEN + FLIGHTS * FLIGHT_LEN;
-	uint32_t gen = new_gen();
-	io_context_t ctx = NULL;
-	struct iocb iocb, *list = &iocb;
-	int n;
-
-	if (!in_range(f, &at, &len) || flies(f, at, len))
-		_exit(0);
-	map_file(f, c->bits);
-	fill_buf(f, at, len, gen);
-	dax_must(pwrite(slow_reads, buf, len, where) == (ssize_t)len, "write to the drive");
-	set_either(f, at, len, gen);
-	io_prep_pread(&iocb, slow_reads, f->window + at, len, where);
-	n = io_setup(1, &ctx);
-	if (!n)
-		n = io_submit(ctx, 1, &list);
-	errno = -n;
-	/* No room for its blocks, or another one's truncate. */
-	dax_must(n == 1 || errno == EFAULT || errno == ENOSPC, "DMA of a child");
-	_exit(0);
-}
-
-/* DMA into memory at @p that stands for the file at @at, and is not it. */
-void read_private(struct file *f, void *p, size_t at, size_t len, uint32_t gen)
-{
-	fill_buf(f, at, len, gen);
-	dax_must(pwrite(fast, buf, len, me * AREA) == (ssize_t)len, "write to the drive");
-	dax_must(pread(fast, p, len, me * AREA) == (ssize_t)len, "O_DIRECT read into a copy");
-}
-
 static void submit(struct dma *d)
 {
 	void *p = d->f->window + d->at;
@@ -437,7 +325,7 @@ static struct dma *prepare(struct file *f, const struct choice *c, bool out)
 	*d = (struct dma){
 		.out = out, .uring = c->bits >> 1 & 1, .filled = true, .f = f,
 		.at = at, .len = len,
-		.drive = out ? slow_writes : slow_reads,
+		.drive = out ? drives.slow_writes : drives.slow_reads,
 		.where = me * AREA + NOW_LEN + (d - flights) * FLIGHT_LEN,
 	};
 	return d;
@@ -461,8 +349,9 @@ bool read_later(struct file *f, const struct choice *c)
 	if (!d->filled)
 		check_file(f, d->at, d->len, "before DMA");
 	d->gen = new_gen();
-	fill_buf(f, d->at, d->len, d->gen);
-	dax_must(pwrite(d->drive, buf, d->len, d->where) == (ssize_t)d->len, "write to the drive");
+	fill_dma_buf(f, d->at, d->len, d->gen);
+	dax_must(pwrite(d->drive, dma_buf, d->len, d->where) == (ssize_t)d->len,
+		 "write to the drive");
 	set_either(f, d->at, d->len, d->gen);
 	fly(d);
 	return true;
