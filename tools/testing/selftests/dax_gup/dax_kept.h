@@ -26,4 +26,10 @@ static inline uint64_t kept_add(uint64_t sum, stamp_t s)
 	return dax_random(&sum);
 }
 
+/*
+ * Of dax_promise: DIR has the files of dax_soak's directory in it. How many it has seen,
+ * and how many of those were to be what fsync had promised.
+ */
+bool check_soak(const char *dir, int log, unsigned long *seen, unsigned long *promises);
+
 #endif
