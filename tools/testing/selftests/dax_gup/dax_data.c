@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Data that knows its place, DAX files, and the drive on the other side. */
-#include <sys/ioctl.h>
 #include <time.h>
 
-#include "dax_test.h"
+#include "dax_leaf.h"
 
 static uint64_t mix(uint64_t x)
 {
@@ -171,25 +170,14 @@ int dax_leave(size_t left)
 	return ballast;
 }
 
-/* As in linux/fs.h from 6.7 on. */
-#define IS_PRESENT	(1 << 3)
-#define IS_HUGE		(1 << 6)
-struct region { uint64_t start, end, categories; };
-struct scan {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t inverted, mask, anyof, wanted;
-};
-
-#define SCAN		_IOWR('f', 16, struct scan)
-
 size_t dax_huge(const void *p, size_t len, size_t *present)
 {
-	struct region regions[32];
-	struct scan scan = {
+	struct dax_region regions[32];
+	struct dax_scan scan = {
 		.size = sizeof(scan), .start = (uintptr_t)p,
 		.end = ((uintptr_t)p + len + PAGE - 1) / PAGE * PAGE,
 		.vec = (uintptr_t)regions, .vec_len = ARRAY_SIZE(regions),
-		.mask = IS_PRESENT, .wanted = IS_PRESENT | IS_HUGE,
+		.mask = DAX_IS_PRESENT, .wanted = DAX_IS_PRESENT | DAX_IS_HUGE,
 	};
 	int fd = open("/proc/self/pagemap", O_RDONLY), n, i;
 	size_t huge = 0;
@@ -197,13 +185,13 @@ size_t dax_huge(const void *p, size_t len, size_t *present)
 	dax_must(fd >= 0, "pagemap");
 	*present = 0;
 	for (; scan.start < scan.end; scan.start = scan.walk_end) {
-		n = ioctl(fd, SCAN, &scan);
+		n = ioctl(fd, DAX_SCAN, &scan);
 		dax_must(n >= 0, "PAGEMAP_SCAN");
 		for (i = 0; i < n; i++) {
 			size_t part = regions[i].end - regions[i].start;
 
 			*present += part;
-			if (regions[i].categories & IS_HUGE)
+			if (regions[i].categories & DAX_IS_HUGE)
 				huge += part;
 		}
 	}

@@ -50,3 +50,14 @@ struct dax_map dax_new_huge(const char *name, unsigned int nr, uint64_t seed)
 	dax_fill(m.p, m.len, 0, seed);
 	return m;
 }
+
+void dax_new_both(struct dax_map *by_2m, struct dax_map *by_4k, uint64_t seed)
+{
+	*by_2m = dax_new_huge("both", 2, seed);
+	by_4k->len = by_2m->len - PAGE;
+	by_4k->p = dax_map_at(NULL, by_2m->fd, by_4k->len, PAGE, PROT_READ | PROT_WRITE,
+			      MAP_SHARED);
+	dax_expect(by_4k->p, by_4k->len, PAGE, seed, "4K leaves");
+	if (dax_is_huge(by_4k->p))
+		dax_fail("a 2M leaf where the file is not aligned");
+}

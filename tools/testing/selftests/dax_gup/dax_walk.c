@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Those walkers of page tables that no other program asks about DAX leaves, of 4K
- * and 2M: pagemap, smaps, mincore, fsync's write protection, core dumps,
- * userfaultfd, hmm_range_fault().
+ * and 2M: fault-around, pagemap, smaps, mincore, MADV_REMOVE, fsync's write
+ * protection, core dumps, hmm_range_fault(), migration to a device.
  */
 #include <elf.h>
-#include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -15,18 +13,11 @@
 
 #define DATA	(opt.seed + 1)
 
-/* Two leaves of 2M, and the same file by ptes from its second page on. */
 static struct dax_map by_2m, by_4k;
 
 static void map_both(void)
 {
-	by_2m = dax_new_huge("walk", 2, DATA);
-	by_4k.len = by_2m.len - PAGE;
-	by_4k.p = dax_map_at(NULL, by_2m.fd, by_4k.len, PAGE, PROT_READ | PROT_WRITE,
-			     MAP_SHARED);
-	dax_expect(by_4k.p, by_4k.len, PAGE, DATA, "4K leaves");
-	if (dax_is_huge(by_4k.p))
-		dax_fail("a 2M leaf where the file is not aligned");
+	dax_new_both(&by_2m, &by_4k, DATA);
 }
 
 static void pagemap(void)
@@ -51,6 +42,48 @@ static void pagemap(void)
 	by_4k.p = dax_map_at(by_4k.p, by_2m.fd, PAGE, PAGE, PROT_READ, MAP_SHARED);
 	if (dax_pagemap(by_4k.p) & DAX_PM_PRESENT)
 		dax_fail("present before it was touched");
+}
+
+/* A fault maps what it was asked for; page cache would map what is around it, too. */
+static void around(void)
+{
+	size_t at = 40, i;
+
+	map_both();
+	dax_must(!madvise(by_4k.p, by_4k.len, MADV_DONTNEED), "MADV_DONTNEED");
+	dax_expect(by_4k.p + at * PAGE, PAGE, (at + 1) * PAGE, DATA, "4K leaf");
+	for (i = 0; i < by_4k.len / PAGE; i++)
+		if (i != at && dax_pagemap(by_4k.p + i * PAGE) & DAX_PM_PRESENT)
+			dax_fail("page %zu is mapped after a fault in page %zu alone", i, at);
+	dax_must(!madvise(by_2m.p, by_2m.len, MADV_DONTNEED), "MADV_DONTNEED");
+	dax_expect(by_2m.p + at * PAGE, PAGE, at * PAGE, DATA, "2M leaf");
+	if (!dax_is_huge(by_2m.p))
+		dax_fail("no 2M leaf after a read");
+	if (dax_pagemap(by_2m.p + HUGE) & DAX_PM_PRESENT)
+		dax_fail("the next leaf after a fault in this one alone");
+}
+
+/* MADV_REMOVE of a page of 4K leaves, a part of a 2M leaf, a whole one. */
+static void removed(void)
+{
+	map_both();
+	dax_must(!madvise(by_4k.p + 600 * PAGE, PAGE, MADV_REMOVE), "MADV_REMOVE, 4K leaf");
+	dax_expect_zero(by_2m.p + 601 * PAGE, PAGE, "hole");
+	dax_expect_zero(by_4k.p + 600 * PAGE, PAGE, "hole by ptes");
+	dax_expect(by_2m.p, 601 * PAGE, 0, DATA, "before the hole");
+	dax_expect(by_4k.p + 601 * PAGE, by_4k.len - 601 * PAGE, 602 * PAGE, DATA, "behind it");
+	if (!dax_is_huge(by_2m.p))
+		dax_fail("the leaf beside the hole is gone");
+	dax_must(!madvise(by_2m.p + 7 * PAGE, 2 * PAGE, MADV_REMOVE), "MADV_REMOVE, 2M leaf");
+	dax_expect_zero(by_2m.p + 7 * PAGE, 2 * PAGE, "hole in a 2M leaf");
+	dax_expect(by_2m.p, 7 * PAGE, 0, DATA, "before the hole");
+	dax_expect(by_2m.p + 9 * PAGE, HUGE - 9 * PAGE, 9 * PAGE, DATA, "behind it");
+	dax_must(!madvise(by_2m.p + HUGE, HUGE, MADV_REMOVE), "MADV_REMOVE of a leaf");
+	dax_expect_zero(by_2m.p + HUGE, HUGE, "hole of 2M");
+	dax_expect_zero(by_4k.p + HUGE - PAGE, HUGE, "hole of 2M by ptes");
+	dax_fill(by_2m.p + HUGE, HUGE, HUGE, DATA);
+	dax_fill(by_2m.p + 7 * PAGE, 2 * PAGE, 7 * PAGE, DATA);
+	dax_expect_file(by_2m.fd, 0, by_2m.len, 0, DATA, "file");
 }
 
 /* The value, in kB, of @key in smaps of the mapping that begins at @p. */
@@ -181,6 +214,15 @@ static unsigned char *core_of(const void *p, size_t *len)
 	dax_fail("no mapping at %p in the core", p);
 }
 
+static void none_in_core(const void *p, const char *what)
+{
+	size_t len;
+
+	core_of(p, &len);
+	if (len)
+		dax_fail("%zu bytes in a core whose filter has no %s", len, what);
+}
+
 static void dump(const char *filter)
 {
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
@@ -197,10 +239,10 @@ static void dump(const char *filter)
 		dax_fail("no core");
 }
 
-/* Bit 8 of the filter is for shared mappings of DAX; both have it by default. */
+/* Bits 7 and 8 of the filter: private and shared mappings of DAX. */
 static void dumped(void)
 {
-	unsigned char *p;
+	unsigned char *p, *own;
 	char old[128];
 	ssize_t n;
 	size_t len;
@@ -211,6 +253,9 @@ static void dumped(void)
 	n = read(fd, old, sizeof(old));
 	dax_must(n > 0, "core_pattern");
 	map_both();
+	own = dax_map_at(NULL, by_2m.fd, by_2m.len, 0, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	dax_expect(own, by_2m.len, 0, DATA, "private");
+	dax_fill(own + 5 * PAGE, PAGE, 0, DATA + 1);
 	put("/proc/sys/kernel/core_pattern", CORE);
 	dump("0x100");
 	p = core_of(by_2m.p, &len);
@@ -221,46 +266,20 @@ static void dumped(void)
 	if (len != by_4k.len)
 		dax_fail("%zu bytes of 4K leaves in the core", len);
 	dax_expect(p, len, PAGE, DATA, "4K leaves in the core");
+	none_in_core(own, "private mappings");
+	dump("0x80");
+	p = core_of(own, &len);
+	if (len != by_2m.len)
+		dax_fail("%zu bytes of a private mapping in the core", len);
+	dax_expect(p, 5 * PAGE, 0, DATA, "private mapping in the core");
+	dax_expect(p + 5 * PAGE, PAGE, 0, DATA + 1, "its own page in the core");
+	dax_expect(p + 6 * PAGE, len - 6 * PAGE, 6 * PAGE, DATA, "the rest in the core");
+	none_in_core(by_2m.p, "shared mappings");
 	dump("0x0");
-	core_of(by_2m.p, &len);
-	if (len)
-		dax_fail("%zu bytes in a core whose filter has no DAX", len);
+	none_in_core(by_2m.p, "DAX");
+	none_in_core(own, "DAX");
 	unlink(CORE);
 	dax_must(pwrite(fd, old, n, 0) == n, "core_pattern");
-	dax_expect(by_2m.p, by_2m.len, 0, DATA, "mapping");
-}
-
-static int uffd(uint64_t features)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	if (fd < 0 && errno == ENOSYS)
-		dax_skip("no userfaultfd: CONFIG_USERFAULTFD is off");
-	dax_must(fd >= 0, "userfaultfd");
-	dax_must(!ioctl(fd, UFFDIO_API, &api), "UFFDIO_API");
-	return fd;
-}
-
-/* Pages cannot be missing, or be put there: a file's blocks are what they are. */
-static void fault_fd(void)
-{
-	static const uint64_t modes[] = {
-		UFFDIO_REGISTER_MODE_MISSING, UFFDIO_REGISTER_MODE_MINOR,
-	};
-	size_t i;
-	int fd = uffd(0);
-
-	map_both();
-	for (i = 0; i < ARRAY_SIZE(modes); i++) {
-		struct uffdio_register reg = {
-			.range = { (uintptr_t)by_2m.p, by_2m.len }, .mode = modes[i],
-		};
-
-		if (!ioctl(fd, UFFDIO_REGISTER, &reg))
-			dax_fail("userfaultfd took a DAX mapping, mode %zu", i);
-		dax_must(errno == EINVAL, "UFFDIO_REGISTER, EINVAL expected");
-	}
 	dax_expect(by_2m.p, by_2m.len, 0, DATA, "mapping");
 }
 
@@ -268,6 +287,7 @@ static void fault_fd(void)
 struct hmm_cmd { uint64_t addr, ptr, npages, cpages, faults; };
 #define HMM_READ	_IOWR('H', 0, struct hmm_cmd)
 #define HMM_WRITE	_IOWR('H', 1, struct hmm_cmd)
+#define HMM_MIGRATE	_IOWR('H', 2, struct hmm_cmd)
 #define HMM_SNAPSHOT	_IOWR('H', 4, struct hmm_cmd)
 #define HMM_WRITABLE	2
 #define HMM_PMD		4
@@ -338,14 +358,48 @@ static void mirrored(void)
 	dax_expect_file(by_2m.fd, 0, HUGE, 0, DATA, "file");
 }
 
+/* A device's own memory takes pages of anonymous memory, and none of DAX. */
+static void kept(void)
+{
+	unsigned char *anon = dax_anon(8 * PAGE), *buf = dax_anon(8 * PAGE), *p[2];
+	struct hmm_cmd cmd = { .ptr = (uintptr_t)buf, .npages = 8 };
+	int fd = hmm_open();
+	uint64_t pfn;
+	size_t i;
+
+	dax_fill(anon, 8 * PAGE, 0, DATA);
+	hmm_do(fd, HMM_MIGRATE, anon, buf, 8);
+	dax_expect(buf, 8 * PAGE, 0, DATA, "anonymous memory in the device");
+	if (dax_pagemap(anon) & DAX_PM_PRESENT)
+		dax_fail("anonymous memory is not in the device");
+	map_both();
+	p[0] = by_2m.p + PAGE;
+	p[1] = by_4k.p + 600 * PAGE;
+	for (i = 0; i < ARRAY_SIZE(p); i++) {
+		pfn = DAX_PM_PFN(dax_pagemap(p[i]));
+		cmd.addr = (uintptr_t)p[i];
+		if (!ioctl(fd, HMM_MIGRATE, &cmd))
+			dax_fail("the device took %s", i ? "4K leaves" : "a part of a 2M leaf");
+		dax_must(errno == EINVAL, "migration to a device, EINVAL expected");
+		if (DAX_PM_PFN(dax_pagemap(p[i])) != pfn)
+			dax_fail("%s is not where it was", i ? "a 4K leaf" : "a 2M leaf");
+	}
+	if (!dax_is_huge(by_2m.p))
+		dax_fail("a leaf is gone");
+	dax_expect(anon, 8 * PAGE, 0, DATA, "anonymous memory, back");
+	dax_expect(by_2m.p, by_2m.len, 0, DATA, "mapping");
+}
+
 static const struct dax_test tests[] = {
 	{ "dax: pagemap has the pfns of 4K and 2M leaves", pagemap },
+	{ "dax: a fault maps nothing around, 4K and 2M leaves", around },
+	{ "dax: MADV_REMOVE of 4K and 2M leaves", removed },
 	{ "dax: smaps counts no page of 4K and 2M leaves", smaps_of },
 	{ "dax: mincore sees 4K and 2M leaves, and none", in_core },
 	{ "dax: fsync write-protects 4K and 2M leaves, once", clean },
 	{ "gup: a core dump of 4K and 2M leaves", dumped },
-	{ "dax: userfaultfd does not take a DAX mapping", fault_fd },
 	{ "dax: hmm_range_fault() of 4K and 2M leaves", mirrored },
+	{ "dax: migrate_vma_setup() takes no DAX page", kept },
 };
 
 int main(int argc, char **argv)
