@@ -152,7 +152,11 @@ static int uffd(uint64_t features)
 	if (fd < 0 && errno == ENOSYS)
 		dax_skip("no userfaultfd: CONFIG_USERFAULTFD is off");
 	dax_must(fd >= 0, "userfaultfd");
-	dax_must(!ioctl(fd, UFFDIO_API, &api), "UFFDIO_API");
+	if (ioctl(fd, UFFDIO_API, &api)) {
+		if (features && errno == EINVAL)
+			dax_skip("no WP_ASYNC: CONFIG_PTE_MARKER_UFFD_WP is off");
+		dax_fail_errno("UFFDIO_API");
+	}
 	return fd;
 }
 
