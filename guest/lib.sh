@@ -69,7 +69,8 @@ pmem_namespace() {
 
 # dax_mount ext4|xfs|ext2 DEVICE FOLDER: make the file system and mount it with DAX.
 # 2M extents are aligned to 2M. XFS_REFLINK=0: without reflink (for raw namespaces).
-# MKFS: further options for mkfs.
+# MKFS: further options for mkfs. DAX=inode: files are DAX where their folder says so,
+# as FOLDER does.
 dax_mount() {
 	mkdir -p "$3" || return
 	# shellcheck disable=SC2086 # options
@@ -85,7 +86,11 @@ dax_mount() {
 		return ;;
 	*) _fail "dax_mount $1: ext4, xfs or ext2" || return ;;
 	esac
-	mount -t "$1" -o dax=always "$2" "$3" || return
+	mount -t "$1" -o "dax=${DAX:-always}" "$2" "$3" || return
+	if [ "${DAX-}" = inode ]; then
+		xfs_io -c 'chattr +x' "$3"
+		return
+	fi
 	# xfs mounts without DAX where it cannot have it
 	grep -q "^$2 .*[ ,]dax=always[, ]" /proc/mounts && return
 	umount "$3"

@@ -371,7 +371,7 @@ static void umem_2m(void) { umem(HUGE); }
 static void refused_beside_fsync(void)
 {
 	struct dax_map m = dax_three("synced", HUGE);
-	char *p = m.p + HUGE;
+	unsigned char *p = m.p + HUGE;
 	int ring = dax_pin(p, PAGE);
 	uint64_t end = dax_ms() + opt.seconds * 1000ULL;
 	pid_t syncer = dax_fork(), puncher;
@@ -382,7 +382,7 @@ static void refused_beside_fsync(void)
 			size_t at;
 
 			for (at = 0; at < HUGE; at += PAGE)
-				p[at] = *(volatile char *)(p + at);
+				p[at] = *(volatile unsigned char *)(p + at);
 			dax_must(!fsync(m.fd), "fsync");
 		}
 	}

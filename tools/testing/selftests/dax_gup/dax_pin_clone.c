@@ -62,36 +62,18 @@ static int clone_range_to(struct dax_map *m)
 	return done(fd, ioctl(m->fd, FICLONERANGE, &range));
 }
 
-static int dedupe(int src, int dest, size_t len)
-{
-	struct {
-		struct file_dedupe_range head;
-		struct file_dedupe_range_info info;
-	} range = {
-		.head = { .src_length = len, .dest_count = 1 },
-		.info = { .dest_fd = dest },
-	};
-
-	if (ioctl(src, FIDEDUPERANGE, &range))
-		return -1;
-	if (range.info.status == FILE_DEDUPE_RANGE_SAME)
-		return 0;
-	errno = range.info.status < 0 ? -range.info.status : EILSEQ;
-	return -1;
-}
-
 static int dedupe_from(struct dax_map *m)
 {
 	int fd = other_file("other", m->len, opt.seed);
 
-	return done(fd, dedupe(m->fd, fd, m->len));
+	return done(fd, dax_dedupe(m->fd, fd, m->len));
 }
 
 static int dedupe_to(struct dax_map *m)
 {
 	int fd = other_file("other", m->len, opt.seed);
 
-	return done(fd, dedupe(fd, m->fd, m->len));
+	return done(fd, dax_dedupe(fd, m->fd, m->len));
 }
 
 static int swap(struct dax_map *m)

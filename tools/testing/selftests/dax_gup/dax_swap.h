@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The ways to swap extents, as in xfs/xfs_fs.h and fs/ext4/ext4.h. */
+/* The ways to swap and to share extents, as in xfs/xfs_fs.h and fs/ext4/ext4.h. */
 #ifndef DAX_SWAP_H
 #define DAX_SWAP_H
 
+#include <linux/fs.h>
 #include <sys/ioctl.h>
 
 #include "dax_test.h"
@@ -72,6 +73,25 @@ static inline int dax_swapext(int fd, int temp, size_t len)
 	struct swapext swap = { .target = fd, .temp = temp, .length = len };
 
 	return dax_bstat(fd, &swap.stat) ?: ioctl(fd, SWAPEXT, &swap);
+}
+
+/* 0, or -1 and errno; EILSEQ: the bytes are not the same. */
+static inline int dax_dedupe(int src, int dest, size_t len)
+{
+	struct {
+		struct file_dedupe_range head;
+		struct file_dedupe_range_info info;
+	} range = {
+		.head = { .src_length = len, .dest_count = 1 },
+		.info = { .dest_fd = dest },
+	};
+
+	if (ioctl(src, FIDEDUPERANGE, &range))
+		return -1;
+	if (range.info.status == FILE_DEDUPE_RANGE_SAME)
+		return 0;
+	errno = range.info.status < 0 ? -range.info.status : EILSEQ;
+	return -1;
 }
 
 #endif
