@@ -135,11 +135,25 @@ static void say_call(const struct kind *k, const struct call *call, const char *
 		say(k, call->put, value, "page");
 }
 
+/* From the first long-term pin on, for half a minute at least, unpins look for marks. */
+static void have_marks(int fd, void *p)
+{
+	struct pin_longterm_test longterm = {
+		.addr = (uintptr_t)p, .size = PAGE,
+		.flags = PIN_LONGTERM_TEST_FLAG_USE_WRITE | PIN_LONGTERM_TEST_FLAG_USE_FAST,
+	};
+
+	if (!ioctl(fd, PIN_LONGTERM_TEST_START, &longterm))
+		dax_must(!ioctl(fd, PIN_LONGTERM_TEST_STOP), "PIN_LONGTERM_TEST_STOP");
+}
+
 static void gup_call(const struct kind *k, const struct call *call, int fd, void *p)
 {
 	uint64_t get = 0, put = 0;
 	unsigned int round;
 
+	if (call->cmd == PIN_LONGTERM_BENCHMARK)
+		have_marks(fd, p);
 	for (round = 0; round < ROUNDS; round++) {
 		struct gup_test test = {
 			.addr = (uintptr_t)p, .size = k->len, .nr_pages_per_call = 512,
