@@ -379,7 +379,7 @@ static void assembled_is_one_folio(struct kunit *test)
 static void dismantled_pages_are_as_made(struct kunit *test)
 {
 	struct host *host = host_of(test, MEMORY_DEVICE_FS_DAX);
-	struct page *head = &host->folio->page, *as_made;
+	struct page *head = pfn_to_page(folio_pfn(host->folio)), *as_made;
 	int i;
 
 	as_made = kunit_kmalloc_array(test, HUGE_NR, sizeof(*head), GFP_KERNEL);
@@ -407,7 +407,7 @@ static void dismantled_pages_are_as_made(struct kunit *test)
 static void busy_pages_are_not_assembled(struct kunit *test)
 {
 	struct host *host = host_of(test, MEMORY_DEVICE_FS_DAX);
-	struct page *head = &host->folio->page, *as_made;
+	struct page *head = pfn_to_page(folio_pfn(host->folio)), *as_made;
 	static const unsigned int busy[] = { 0, 1, 2, 300, HUGE_NR - 1 };
 	int i;
 
