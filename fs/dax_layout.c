@@ -54,6 +54,21 @@ static void cover_entries(struct address_space *mapping, pgoff_t *first,
 }
 
 /*
+ * Truncation drops an entry as a whole, too, and with it the mark that an fsync
+ * of what the range leaves would look for.  An error here is that fsync's to
+ * tell.
+ */
+static void write_back_cut(struct address_space *mapping, loff_t at)
+{
+	void *entry = xa_load(&mapping->i_pages, at >> PAGE_SHIFT);
+
+	if (entry && dax_is_pmd_entry(entry) && (at & ~PMD_MASK) &&
+	    xa_get_mark(&mapping->i_pages, at >> PAGE_SHIFT,
+			PAGECACHE_TAG_DIRTY))
+		filemap_fdatawrite_range(mapping, at, at);
+}
+
+/*
  * Only what is armed: a folio that is not, and in use, the scan of the break
  * comes upon.
  */
@@ -82,6 +97,21 @@ static bool has_longterm_pins(struct address_space *mapping, pgoff_t first,
 	}
 	xas_unlock_irq(&xas);
 	return pinned;
+}
+
+/*
+ * What begins at EOF leaves the page there where it is, and zeroes the rest of
+ * it at most; in a copy where its block is shared, but a block that is pinned
+ * for long is not.  So such a pin does not keep the file from growing.
+ */
+static pgoff_t first_page(struct inode *inode, loff_t start)
+{
+	pgoff_t first = start >> PAGE_SHIFT;
+
+	if (offset_in_page(start) && start == i_size_read(inode) &&
+	    has_longterm_pins(inode->i_mapping, first, first))
+		return first + 1;
+	return first;
 }
 
 static int refuse(struct inode *inode, loff_t start, loff_t end)
@@ -143,7 +173,7 @@ static bool scan(struct address_space *mapping, pgoff_t *index, pgoff_t last,
 int dax_try_break_layout(struct inode *inode, loff_t start, loff_t end)
 {
 	struct address_space *mapping = inode->i_mapping;
-	pgoff_t first = start >> PAGE_SHIFT, last = last_page(end);
+	pgoff_t first, last = last_page(end);
 	struct dax_busy busy;
 	bool pinned;
 
@@ -151,12 +181,19 @@ int dax_try_break_layout(struct inode *inode, loff_t start, loff_t end)
 		return 0;
 	lockdep_assert_held_write(&mapping->invalidate_lock);
 
+	first = first_page(inode, start);
+	if (first > last)
+		return 0;
 	cover_entries(mapping, &first, &last);
 	if (has_longterm_pins(mapping, first, last))
 		return refuse(inode, start, end);
 	unmap_mapping_pages(mapping, first, last - first + 1, false);
-	if (!scan(mapping, &first, last, true, &busy))
+	if (!scan(mapping, &first, last, true, &busy)) {
+		write_back_cut(mapping, start);
+		if (end != LLONG_MAX)
+			write_back_cut(mapping, end + 1);
 		return 0;
+	}
 	pinned = dax_folio_longterm(busy.folio);
 	dax_busy_put(&busy);
 	return pinned ? refuse(inode, start, end) : -EAGAIN;
@@ -180,7 +217,7 @@ int dax_wait_layout(struct inode *inode, loff_t start, loff_t end,
 		    unsigned int round)
 {
 	struct address_space *mapping = inode->i_mapping;
-	pgoff_t index = start >> PAGE_SHIFT, last = last_page(end);
+	pgoff_t index = first_page(inode, start), last = last_page(end);
 	struct dax_busy busy;
 	int error;
 

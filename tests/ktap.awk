@@ -18,7 +18,7 @@ function must_fail(test) {
 	if (kernel == "base" && test ~ /^(gup|break|device|told):/)
 		return "EFAULT|EIO|Bad address"
 	if (kernel == "stock" && test ~ /^break:/)
-		return "bytes wrong|while their pages were held|ended before its signal|beside its range|after its block was freed|data of the DMA may be lost"
+		return "bytes wrong|while their pages were held|ended before its signal|beside its range|after its block was freed|(data of the DMA|a store) may be lost"
 	if (kernel == "stock" && test ~ /^told:/)
 		return "was not told|of the page"
 	if (kernel == "stock" && test ~ /^longterm:/)

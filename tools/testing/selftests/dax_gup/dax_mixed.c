@@ -92,8 +92,8 @@ static int exchange_dax(struct dax_map *m) { return exchange_all(m->fd, plain.fd
 static int exchange_plain(struct dax_map *m) { return exchange_all(plain.fd, m->fd); }
 static int clone_to_dax(struct dax_map *m) { return ioctl(m->fd, FICLONE, plain.fd); }
 static int clone_to_plain(struct dax_map *m) { return ioctl(plain.fd, FICLONE, m->fd); }
-static int dedupe_to_dax(struct dax_map *m) { return dax_dedupe(plain.fd, m->fd, m->len); }
-static int dedupe_to_plain(struct dax_map *m) { return dax_dedupe(m->fd, plain.fd, m->len); }
+static int dedupe_to_dax(struct dax_map *m) { return dax_dedupe(plain.fd, m->fd, 0, m->len); }
+static int dedupe_to_plain(struct dax_map *m) { return dax_dedupe(m->fd, plain.fd, 0, m->len); }
 
 /* No pin: the call says what it says of any two files that it cannot take. */
 static void refused(int (*op)(struct dax_map *m))

@@ -145,6 +145,47 @@ static void allowed(void)
 	dax_until_free(dax_truncate, &m, GRACE);
 }
 
+static int grow_a_little(struct dax_map *m) { return ftruncate(m->fd, m->len - 50); }
+static int grow(struct dax_map *m) { return ftruncate(m->fd, 3 * m->len); }
+static int grow_by_fallocate(struct dax_map *m) { return fallocate(m->fd, 0, 2 * m->len, m->len); }
+
+static int grow_by_write(struct dax_map *m)
+{
+	return pwrite(m->fd, m->p, 1, 2 * m->len) == 1 ? 0 : -1;
+}
+
+/* Its last page is pinned, and stays where it is. */
+static void grows_by(size_t unit, int (*op)(struct dax_map *m), const char *what)
+{
+	struct dax_map m = dax_three(what, unit);
+	size_t size = m.len - 100, at = m.len - PAGE;
+	unsigned char *seen = dax_anon(PAGE);
+	int gup;
+
+	dax_must(!ftruncate(m.fd, size), "ftruncate");
+	gup = dax_gup_pin(m.p + at, PAGE, DAX_WRITE);
+	dax_must(!op(&m), "%s", what);
+	dax_expect(m.p, size, 0, opt.seed, what);
+	dax_expect_zero(m.p + size, m.len - size, what);
+	dax_expect_busy(ftruncate(m.fd, size), "truncate into the page");
+	dax_fill(m.p + at, PAGE, at, opt.seed + 1);
+	dax_gup_see(gup, seen);
+	dax_expect(seen, PAGE, at, opt.seed + 1, "pinned page");
+	dax_gup_unpin(gup);
+	dax_until_free(dax_truncate, &m, GRACE);
+}
+
+static void grows(size_t unit)
+{
+	grows_by(unit, grow_a_little, "truncate to a little more");
+	grows_by(unit, grow, "truncate to more");
+	grows_by(unit, grow_by_fallocate, "fallocate behind the end");
+	grows_by(unit, grow_by_write, "write behind the end");
+}
+
+static void grows_4k(void) { grows(PAGE); }
+static void grows_2m(void) { grows(HUGE); }
+
 static void read_only(void)
 {
 	struct dax_map m = dax_three("reader", PAGE);
@@ -435,6 +476,8 @@ static const struct dax_test tests[] = {
 	{ "longterm: everything works beside a pinned entry, 4K", outside_4k },
 	{ "longterm: everything works beside a pinned entry, 2M", outside_2m },
 	{ "longterm: rename, link, chmod, fallocate, fsync work", allowed },
+	{ "longterm: a file grows beside its pinned last page, 4K", grows_4k },
+	{ "longterm: a file grows beside its pinned last page, 2M", grows_2m },
 	{ "longterm: a read-only descriptor is refused", read_only },
 	{ "longterm: a mapping to read is pinned for reading, 4K", read_mapping_4k },
 	{ "longterm: a mapping to read is pinned for reading, 2M", read_mapping_2m },

@@ -66,14 +66,14 @@ static int dedupe_from(struct dax_map *m)
 {
 	int fd = other_file("other", m->len, opt.seed);
 
-	return done(fd, dax_dedupe(m->fd, fd, m->len));
+	return done(fd, dax_dedupe(m->fd, fd, 0, m->len));
 }
 
 static int dedupe_to(struct dax_map *m)
 {
 	int fd = other_file("other", m->len, opt.seed);
 
-	return done(fd, dax_dedupe(fd, m->fd, m->len));
+	return done(fd, dax_dedupe(fd, m->fd, 0, m->len));
 }
 
 static int swap(struct dax_map *m)

@@ -80,10 +80,6 @@ bool clone_all(struct file *f, const struct choice *c)
 /* The same data in another file, or all but the last unit of it, is one's own then. */
 bool do_dedupe(struct file *f, const struct choice *c)
 {
-	struct {
-		struct file_dedupe_range range;
-		struct file_dedupe_range_info info;
-	} arg = { 0 };
 	struct file *from = &files[c->other];
 	size_t at = c->at / PAGE * PAGE, len = page_up(c->len);
 	bool differs = c->bits & 4, data = true;
@@ -110,27 +106,18 @@ bool do_dedupe(struct file *f, const struct choice *c)
 	set_clone(f, at, from, at, len - (differs ? UNIT : 0));
 	if (differs)
 		set(f, at + len - UNIT, UNIT, me << 28 | board->gen[me]);
-	arg.range = (struct file_dedupe_range){
-		.src_offset = at, .src_length = len, .dest_count = 1,
-	};
-	arg.info = (struct file_dedupe_range_info){ .dest_fd = f->fd, .dest_offset = at };
-	if (ioctl(from->fd, FIDEDUPERANGE, &arg)) {
-		dax_must(errno == EOPNOTSUPP || errno == ENOTTY, "FIDEDUPERANGE");
+	if (!dax_dedupe(from->fd, f->fd, at, len)) {
+		if (differs)
+			dax_fail("dedupe of file %#x with %#x at %zu len %zu: not seen", f->id,
+				 from->id, at, len);
+	} else if (errno == EOPNOTSUPP || errno == ENOTTY) {
 		return false;
-	}
-	if (arg.info.status < 0) {
-		errno = -arg.info.status;
-		if (errno == EOPNOTSUPP)
-			return false;
-		if (errno == ERESTARTSYS)	/* fails the soak when it ends */
-			count(&board->restarts, 1);
-		else
-			dax_must(errno == ENOSPC, "dedupe of file %#x", f->id);
-	} else if (differs ? arg.info.status != FILE_DEDUPE_RANGE_DIFFERS :
-			     data && arg.info.status != FILE_DEDUPE_RANGE_SAME) {
+	} else if (errno == ERESTARTSYS) {	/* fails the soak when it ends */
+		count(&board->restarts, 1);
+	} else if (errno != EILSEQ || (!differs && data)) {
 		/* A hole is not the same as zeroes. */
-		dax_fail("dedupe of file %#x with %#x at %zu len %zu says %d", f->id, from->id,
-			 at, len, arg.info.status);
+		dax_must(errno == ENOSPC, "dedupe of file %#x with %#x at %zu len %zu", f->id,
+			 from->id, at, len);
 	}
 	return true;
 }

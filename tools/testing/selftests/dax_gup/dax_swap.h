@@ -75,15 +75,15 @@ static inline int dax_swapext(int fd, int temp, size_t len)
 	return dax_bstat(fd, &swap.stat) ?: ioctl(fd, SWAPEXT, &swap);
 }
 
-/* 0, or -1 and errno; EILSEQ: the bytes are not the same. */
-static inline int dax_dedupe(int src, int dest, size_t len)
+/* At the same place in both files. 0, or -1 and errno; EILSEQ: the bytes are not the same. */
+static inline int dax_dedupe(int src, int dest, off_t at, size_t len)
 {
 	struct {
 		struct file_dedupe_range head;
 		struct file_dedupe_range_info info;
 	} range = {
-		.head = { .src_length = len, .dest_count = 1 },
-		.info = { .dest_fd = dest },
+		.head = { .src_offset = at, .src_length = len, .dest_count = 1 },
+		.info = { .dest_fd = dest, .dest_offset = at },
 	};
 
 	if (ioctl(src, FIDEDUPERANGE, &range))
