@@ -21,7 +21,9 @@
 
 struct address_space;
 struct dev_pagemap;
+struct dax_parked;
 struct folio;
+struct super_block;
 
 #define DAX_SHIFT	(5)
 #define DAX_LOCKED	BIT(0)
@@ -74,6 +76,12 @@ static inline unsigned int dax_entry_order(void *entry)
 static inline pgoff_t dax_entry_index(void *entry, pgoff_t index)
 {
 	return index & ~((1UL << dax_entry_order(entry)) - 1);
+}
+
+/* The pfn of page @index of the file, which is one of the entry's. */
+static inline unsigned long dax_entry_pfn(void *entry, pgoff_t index)
+{
+	return dax_to_pfn(entry) + index - dax_entry_index(entry, index);
 }
 
 static inline bool dax_is_zero_entry(void *entry)
@@ -153,13 +161,19 @@ void *dax_entry_disarm(void *entry, struct dax_busy *busy);
 void *dax_entry_unmap(struct xa_state *xas, struct address_space *mapping,
 		      void *entry, struct dax_busy *busy);
 bool dax_entry_busy(void *entry, struct dax_busy *busy);
+bool dax_entry_busy_whole(void *entry);
 bool dax_entry_pinned(void *entry);
 int dax_busy_wait(struct dax_busy *busy);
 void dax_busy_wait_final(struct dax_busy *busy);
 void dax_busy_put(struct dax_busy *busy);
 
+/* fs/dax_park.c */
+struct dax_parked *dax_park_prepare(void);
+void dax_park(struct dax_parked *p, struct dax_busy *busy,
+	      struct super_block *sb);
+
 /* fs/dax_layout.c */
 int dax_break_entries(struct address_space *mapping, pgoff_t first,
-		      pgoff_t last, bool nowait);
+		      pgoff_t last, bool cow, bool nowait);
 
 #endif

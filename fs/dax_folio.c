@@ -371,6 +371,33 @@ bool dax_entry_busy(void *entry, struct dax_busy *busy)
 }
 
 /**
+ * dax_entry_busy_whole - are a disarmed PMD entry's pages one folio, in use
+ * @entry: an entry for blocks, not armed
+ *
+ * Pages that are in use one by one, as another file maps them that shares the
+ * blocks, do not count.
+ *
+ * Context: the i_pages lock held.
+ * Return: true where the entry cannot be split.
+ */
+bool dax_entry_busy_whole(void *entry)
+{
+	unsigned long pfn = dax_to_pfn(entry), flags;
+	struct dev_pagemap *pgmap = get_dev_pagemap(pfn, NULL);
+	struct folio *folio;
+	bool busy;
+
+	if (!pgmap)
+		return false;
+	spin_lock_irqsave(folio_lock_of(pfn), flags);
+	folio = pfn_folio(pfn);
+	busy = folio_test_large(folio) && folio_ref_count(folio);
+	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
+	put_dev_pagemap(pgmap);
+	return busy;
+}
+
+/**
  * dax_entry_pinned - does an entry's folio have users beside the entries
  * @entry: an entry
  *
@@ -468,8 +495,7 @@ dax_entry_t dax_lock_mapping_entry(struct address_space *mapping,
 		dax_lock_entry(&xas, entry);
 	xas_unlock_irq(&xas);
 	if (entry && dax_is_armed(entry))
-		*page = pfn_to_page(dax_to_pfn(entry) + index -
-				    dax_entry_index(entry, index));
+		*page = pfn_to_page(dax_entry_pfn(entry, index));
 	return (dax_entry_t)entry;
 }
 

@@ -201,6 +201,39 @@ int dax_try_break_layout(struct inode *inode, loff_t start, loff_t end)
 EXPORT_SYMBOL_GPL(dax_try_break_layout);
 
 /**
+ * dax_drop_layout - let nothing lead to the blocks of a range any more
+ * @inode: the file
+ * @start: first byte of the range
+ * @end: last byte, or LLONG_MAX for all that follows
+ *
+ * For copy-on-write that has gone too far to wait or to fail.  What is in use
+ * is parked: the file system keeps it from its next user, see fs/dax_park.c.
+ * A folio that is pinned for long is this file's alone: it only has to be
+ * mapped again.
+ *
+ * Context: process context, sleeps; the invalidate lock of @inode held
+ * exclusively; not in a transaction.
+ */
+void dax_drop_layout(struct inode *inode, loff_t start, loff_t end)
+{
+	struct address_space *mapping = inode->i_mapping;
+	pgoff_t first = start >> PAGE_SHIFT, last = last_page(end);
+	struct dax_busy busy;
+	bool disarm = true;
+
+	lockdep_assert_held_write(&mapping->invalidate_lock);
+
+	cover_entries(mapping, &first, &last);
+	unmap_mapping_pages(mapping, first, last - first + 1, false);
+	while (scan(mapping, &first, last, disarm, &busy)) {
+		first += folio_nr_pages(busy.folio);
+		dax_park(dax_park_prepare(), &busy, inode->i_sb);
+		disarm = false;
+	}
+}
+EXPORT_SYMBOL_GPL(dax_drop_layout);
+
+/**
  * dax_wait_layout - wait for those who use a range that was broken
  * @inode: the file
  * @start: first byte of the range
@@ -282,6 +315,7 @@ EXPORT_SYMBOL_GPL(dax_break_layout);
  * @mapping: the file
  * @first: first page of the range
  * @last: last page
+ * @cow: blocks are replaced, not only holes
  * @nowait: fail rather than wait for DMA
  *
  * Copy-on-write gives a range new blocks, a write into a hole gives it its
@@ -295,7 +329,7 @@ EXPORT_SYMBOL_GPL(dax_break_layout);
  * fault brings back.
  */
 int dax_break_entries(struct address_space *mapping, pgoff_t first,
-		      pgoff_t last, bool nowait)
+		      pgoff_t last, bool cow, bool nowait)
 {
 	XA_STATE(xas, &mapping->i_pages, first);
 	unsigned int scanned = 0;
@@ -308,6 +342,11 @@ int dax_break_entries(struct address_space *mapping, pgoff_t first,
 		entry = dax_walk_entry(&xas, entry);
 		if (!entry)
 			continue;
+		/* A fault came upon the block that fills a hole. */
+		if (!cow && dax_is_block_entry(entry)) {
+			dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
+			continue;
+		}
 		entry = dax_entry_unmap(&xas, mapping, entry, &busy);
 		if (busy.folio) {
 			pgoff_t index = xas.xa_index;

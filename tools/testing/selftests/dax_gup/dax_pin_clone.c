@@ -198,6 +198,25 @@ static void read_pin(void) { unshared(DAX_READ, PROT_READ | PROT_WRITE, false); 
 static void read_pin_mapped(void) { unshared(DAX_READ | DAX_FAST, PROT_READ | PROT_WRITE, true); }
 static void read_mapping(void) { unshared(DAX_READ, PROT_READ, true); }
 
+/* It would zero the rest of the page at the end, in the cache, too. */
+static void clone_behind_the_end(void)
+{
+	struct dax_map m = dax_three("short", PAGE);
+	size_t size = m.len - 100;
+	int fd = other_file("other", m.len, opt.seed + 9), ring;
+	struct file_clone_range range = {
+		.src_fd = fd, .src_length = m.len, .dest_offset = 2 * m.len,
+	};
+
+	dax_must(!ftruncate(m.fd, size), "ftruncate");
+	ring = dax_pin(m.p + m.len - PAGE, PAGE);
+	dax_expect_busy(ioctl(m.fd, FICLONERANGE, &range), "clone behind the end");
+	dax_expect(m.p, size, 0, opt.seed, "refused, but the file");
+	dax_unpin(ring);
+	dax_until_free(dax_truncate, &m, GRACE);
+	close(fd);
+}
+
 static const struct dax_test tests[] = {
 	{ "longterm: FICLONE from pinned blocks is refused, 4K", clone_from_4k },
 	{ "longterm: FICLONE from pinned blocks is refused, 2M", clone_from_2m },
@@ -205,6 +224,7 @@ static const struct dax_test tests[] = {
 	{ "longterm: FICLONE to pinned blocks is refused, 2M", clone_to_2m },
 	{ "longterm: FICLONERANGE to pinned blocks is refused, 4K", clone_range_to_4k },
 	{ "longterm: FICLONERANGE to pinned blocks is refused, 2M", clone_range_to_2m },
+	{ "longterm: FICLONERANGE behind a pinned last page is refused", clone_behind_the_end },
 	{ "longterm: FIDEDUPERANGE from pinned blocks is refused, 4K", dedupe_from_4k },
 	{ "longterm: FIDEDUPERANGE from pinned blocks is refused, 2M", dedupe_from_2m },
 	{ "longterm: FIDEDUPERANGE to pinned blocks is refused, 4K", dedupe_to_4k },

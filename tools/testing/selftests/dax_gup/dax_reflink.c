@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Two files that share blocks (reflink), under DMA: their data stays apart. */
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
-#include "dax_test.h"
+#include "dax_leaf.h"
 
 #define LEN	(256 * KB)
 
@@ -102,11 +103,122 @@ static void held(void)
 	dax_expect(b.p, LEN, 0, opt.seed, "clone");
 }
 
+static void hold(int pipefd[2], void *p)
+{
+	struct iovec iov = { p, PAGE };
+
+	dax_must(!pipe(pipefd), "pipe");
+	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == PAGE, "vmsplice");
+}
+
+/* The first extent of a file, in bytes of the device */
+static struct fiemap_extent extent(int fd)
+{
+	struct {
+		struct fiemap map;
+		struct fiemap_extent ext;
+	} arg = { .map = { .fm_length = FIEMAP_MAX_OFFSET, .fm_flags = FIEMAP_FLAG_SYNC,
+			   .fm_extent_count = 1 } };
+
+	dax_must(!ioctl(fd, FS_IOC_FIEMAP, &arg) && arg.map.fm_mapped_extents == 1, "FIEMAP");
+	return arg.ext;
+}
+
+/* A new file of LEN bytes; does it have the block at @at? */
+static bool next_owner(unsigned int nr, uint64_t at)
+{
+	struct fiemap_extent ext;
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), "next-%u", nr);
+	fd = dax_open(name, 0, DAX_HOLE);
+	dax_must(!fallocate(fd, 0, 0, LEN), "fallocate");
+	ext = extent(fd);
+	close(fd);
+	return ext.fe_physical <= at && at < ext.fe_physical + ext.fe_length;
+}
+
+static void no_owners(unsigned int nr)
+{
+	char path[256], name[32];
+
+	while (nr--) {
+		snprintf(name, sizeof(name), "next-%u", nr);
+		dax_path(path, sizeof(path), name);
+		unlink(path);
+	}
+	dax_must(!syncfs(a.fd), "syncfs");
+}
+
+/*
+ * A page of one is in a pipe when a store gives it a block of its own; then the
+ * other file goes, and with it the old block. Who gets that next?
+ */
+static void given_up(void)
+{
+	enum { NR = 200 };
+	uint64_t at, end = dax_now() + 10000000000;
+	int pipefd[2];
+	char buf[PAGE];
+	unsigned int i;
+
+	clone_a();
+	dax_expect(a.p, LEN, 0, opt.seed, "original");
+	at = extent(a.fd).fe_physical;
+	hold(pipefd, a.p);
+	dax_fill(a.p, LEN, 0, opt.seed + 1);
+	dax_must(!munmap(b.p, LEN) && !close(b.fd) && !unlink(b.path), "unlink the clone");
+	dax_must(!syncfs(a.fd), "syncfs");
+	for (i = 0; i < NR; i++)
+		if (next_owner(i, at))
+			dax_fail("a file has the block that a pipe holds, after its block was freed");
+	no_owners(NR);
+	dax_must(read(pipefd[0], buf, PAGE) == PAGE, "read");
+	dax_expect(buf, PAGE, 0, opt.seed, "what the pipe held");
+	/* Now it is free again, soon. */
+	for (i = 0; !next_owner(i % NR, at); i++) {
+		if (dax_now() > end)
+			dax_fail("the block is not free again");
+		if (i % NR == NR - 1)
+			no_owners(NR);
+	}
+}
+
+/* A 2M leaf maps the one; a page of the other is in a pipe, and the file goes. */
+static void beside_a_page(void)
+{
+	struct dax_map m = dax_new_huge("whole", 1, opt.seed);
+	int fd = dax_open("part", 0, DAX_HOLE), pipefd[2];
+	uint64_t end = dax_now() + 1000000000;
+	unsigned char *p;
+	char path[256];
+
+	if (ioctl(fd, FICLONE, m.fd))
+		dax_skip("FICLONE: %s", strerrorname_np(errno));
+	p = dax_map_at(NULL, fd, HUGE, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
+	hold(pipefd, p + 5 * PAGE);
+	dax_path(path, sizeof(path), "part");
+	dax_must(!munmap(p, HUGE) && !close(fd) && !unlink(path), "unlink");
+	/* Its eviction has no end yet, and begins some time. */
+	do {
+		dax_expect(m.p, HUGE, 0, opt.seed, "mapping");
+		m.p[6 * PAGE] = m.p[6 * PAGE];
+		dax_must(!madvise(m.p, HUGE, MADV_DONTNEED), "MADV_DONTNEED");
+	} while (dax_now() < end);
+	m.p[5 * PAGE] ^= 0xff;
+	m.p[5 * PAGE] ^= 0xff;
+	dax_must(!close(pipefd[0]) && !close(pipefd[1]), "close");
+	dax_expect(m.p, HUGE, 0, opt.seed, "mapping");
+}
+
 static const struct dax_test tests[] = {
 	{ "gup: O_DIRECT into both of two clones", apart },
 	{ "gup: O_DIRECT from shared blocks", write_shared },
 	{ "gup: O_DIRECT from what a truncate has left unshared", truncate_one },
 	{ "gup: clone with a page held", held },
+	{ "gup: a 2M mapping works beside a held page of a clone that goes", beside_a_page },
+	{ "break: what copy-on-write gave up under DMA has no next owner", given_up },
 };
 
 int main(int argc, char **argv)
