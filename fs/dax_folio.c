@@ -472,6 +472,33 @@ void dax_busy_wait_final(struct dax_busy *busy)
 }
 
 /**
+ * dax_page_mapping - the file that may map a page
+ * @page: a page of fsdax memory; the caller keeps its pagemap
+ * @index: set to its page offset in that file
+ * @shared: set to whether several files may map it
+ *
+ * The file may lose the page as soon as this returns.
+ *
+ * Context: any but NMI; the RCU read lock, to keep the inode.
+ * Return: the file, or %NULL where there is none, or several.
+ */
+struct address_space *dax_page_mapping(struct page *page, pgoff_t *index,
+				       bool *shared)
+{
+	unsigned long pfn = page_to_pfn(page), flags;
+	struct address_space *mapping;
+	struct folio *folio;
+
+	spin_lock_irqsave(folio_lock_of(pfn), flags);
+	folio = page_folio(page);
+	mapping = folio->mapping;
+	*index = folio->index + folio_page_idx(folio, page);
+	*shared = !mapping && folio->page.share;
+	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
+	return mapping;
+}
+
+/**
  * dax_lock_mapping_entry - lock what a file has at an index
  * @mapping: the file; the caller keeps its inode
  * @index: page offset in the file

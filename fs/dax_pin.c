@@ -55,19 +55,27 @@
 #define REGION_PAGES	(1UL << REGION_ORDER)
 #define PIN_LOCK_BITS	6
 #define HOLDER_BITS	6
+#define RECORDS_MAX	256
 #define RECHECK_MAX	(8 * HZ)
 #define KEY_IDLE	(30 * HZ)
 
 /*
  * struct dax_pin_holder - a process that pins a file
  * @file: keeps inode and mount; no open of the application's
+ * @sb: of @file, to compare when that is gone
  * @refs: a record each, and who is about to add one
+ * @leaving: without a reference: in the list of that name, or in @others of
+ *	the one of its super block that is there
  * @told: an unbind has named it in the log
  */
 struct dax_pin_holder {
 	struct hlist_node hash;
 	struct file *file;
+	struct super_block *sb;
 	refcount_t refs;
+	struct list_head leaving;
+	struct list_head others;
+	struct work_struct work;
 	pid_t pid;
 	kuid_t uid;
 	char comm[TASK_COMM_LEN];
@@ -88,7 +96,8 @@ struct dax_region {
  * struct dax_pin - what a holder has of an extent in a region
  * @delta: file index of a page minus its pfn
  * @nr: bits in @folios
- * @filling: dax_pin_prepare() gave it out, dax_pin_finish() is to come
+ * @filling: how often dax_pin_prepare() gave it out and dax_pin_finish() is to
+ *	come
  * @folios: by the first page of each, its place in the region
  */
 struct dax_pin {
@@ -97,7 +106,7 @@ struct dax_pin {
 	struct dax_pin_holder *holder;
 	unsigned long delta;
 	unsigned int nr;
-	bool filling;
+	unsigned int filling;
 	unsigned long irqflags;
 	DECLARE_BITMAP(folios, REGION_PAGES);
 };
@@ -107,6 +116,7 @@ DEFINE_STATIC_KEY_FALSE(dax_pin_key);
 static DEFINE_XARRAY_FLAGS(regions, XA_FLAGS_LOCK_IRQ);
 static spinlock_t pin_locks[1 << PIN_LOCK_BITS];
 static struct hlist_head holders[1 << HOLDER_BITS];
+static LIST_HEAD(leaving);
 static DEFINE_SPINLOCK(holders_lock);
 static int longterm_pin = 1;
 
@@ -134,17 +144,23 @@ bool dax_pin_allowed(struct file *file)
 	return READ_ONCE(longterm_pin) && file->f_op->fop_flags & FOP_DAX_PIN;
 }
 
+/* static_key_enabled() says so before every processor has the key on. */
+static bool key_is_on(void)
+{
+	return atomic_read_acquire(&dax_pin_key.key.enabled) > 0;
+}
+
 /**
  * dax_pin_enable - let every unpin look for marks
  *
- * It stays so until nothing has been pinned for long for KEY_IDLE.
+ * From its return on, until nothing has been pinned for long for KEY_IDLE.
  *
  * Context: process context, sleeps; without the mmap_lock, as text patching
  * takes locks that others hold when they take that.
  */
 void dax_pin_enable(void)
 {
-	if (!static_key_enabled(&dax_pin_key.key))
+	if (!key_is_on())
 		static_branch_enable(&dax_pin_key);
 }
 
@@ -224,6 +240,7 @@ struct dax_pin_holder *dax_pin_hold(struct file *file)
 		return ERR_CAST(own);
 	}
 	holder->file = own;
+	holder->sb = file_inode(own)->i_sb;
 	refcount_set(&holder->refs, 1);
 	holder->pid = current->tgid;
 	holder->uid = current_uid();
@@ -234,14 +251,70 @@ struct dax_pin_holder *dax_pin_hold(struct file *file)
 	return holder;
 }
 
+static struct dax_pin_holder *find_leaving(struct super_block *sb)
+{
+	struct dax_pin_holder *holder;
+
+	lockdep_assert_held(&holders_lock);
+
+	list_for_each_entry(holder, &leaving, leaving)
+		if (holder->sb == sb)
+			return holder;
+	return NULL;
+}
+
+static void leave_work(struct work_struct *work)
+{
+	struct dax_pin_holder *first, *next;
+
+	first = container_of(work, struct dax_pin_holder, work);
+	__fput_sync(first->file);
+	for (;;) {
+		spin_lock_irq(&holders_lock);
+		next = list_first_entry_or_null(&first->others,
+						struct dax_pin_holder, leaving);
+		list_del(next ? &next->leaving : &first->leaving);
+		spin_unlock_irq(&holders_lock);
+		if (!next)
+			break;
+		__fput_sync(next->file);
+		kfree(next);
+	}
+	wake_up_var(&leaving);
+	kfree(first);
+}
+
+/*
+ * One work for each super block: where that is frozen the work sleeps, with
+ * the last reference to an unlinked file, and nobody else's file waits for it.
+ */
+static void leave_later(struct dax_pin_holder *holder)
+{
+	struct dax_pin_holder *first = find_leaving(holder->sb);
+
+	if (first) {
+		list_add_tail(&holder->leaving, &first->others);
+		return;
+	}
+	INIT_LIST_HEAD(&holder->others);
+	INIT_WORK(&holder->work, leave_work);
+	list_add_tail(&holder->leaving, &leaving);
+	queue_work(system_unbound_wq, &holder->work);
+}
+
 /**
  * dax_pin_drop - drop a reference to a holder
  * @holder: the holder; the last reference lets its file go
+ *
+ * A task does that on its way back to user mode.  Where it may not go there, or
+ * in an interrupt, the file is left to a work, and to dax_pin_settle().
  *
  * Context: any but NMI.
  */
 void dax_pin_drop(struct dax_pin_holder *holder)
 {
+	const bool returns = !in_interrupt() &&
+		!(current->flags & (PF_KTHREAD | PF_USER_WORKER | PF_EXITING));
 	unsigned long flags;
 
 	if (!__cond_lock(&holders_lock,
@@ -249,9 +322,39 @@ void dax_pin_drop(struct dax_pin_holder *holder)
 						       &holders_lock, &flags)))
 		return;
 	hlist_del(&holder->hash);
+	if (!returns)
+		leave_later(holder);
 	spin_unlock_irqrestore(&holders_lock, flags);
-	fput(holder->file);
-	kfree(holder);
+	if (returns) {
+		fput(holder->file);
+		kfree(holder);
+	}
+}
+
+static bool is_leaving(struct super_block *sb)
+{
+	bool found;
+
+	spin_lock_irq(&holders_lock);
+	found = find_leaving(sb);
+	spin_unlock_irq(&holders_lock);
+	return found;
+}
+
+/**
+ * dax_pin_settle - wait until the files of ended pins are let go
+ * @sb: the super block that is to be unmounted
+ *
+ * Against a last unpin in an interrupt, in a worker or by a task that exits:
+ * that has its file in the list before the unpin returns.
+ * Against one in a system call that has not returned yet: the mount is busy.
+ *
+ * Context: process context, sleeps until a frozen file system thaws, or a
+ * fatal signal comes; no lock that the last reference to a file may want.
+ */
+void dax_pin_settle(struct super_block *sb)
+{
+	wait_var_event_killable(&leaving, !is_leaving(sb));
 }
 
 /* Lets go of records that are in no region any more; without pin_lock(). */
@@ -305,11 +408,39 @@ static void suspect(struct dax_region *region)
 	mod_delayed_work(system_wq, &recheck, HZ);
 }
 
+/*
+ * The record that @holder has already.  In a region with RECORDS_MAX of them
+ * that of another holder will do, as it keeps the inode too: there is no end
+ * of processes that may come and go while a folio stays pinned.
+ */
+static struct dax_pin *find_pin(struct dax_region *region,
+				struct dax_pin_holder *holder,
+				unsigned long delta)
+{
+	struct dax_pin *pin, *other = NULL;
+	unsigned int nr = 0;
+
+	lockdep_assert_held(pin_lock(region->pfn));
+
+	list_for_each_entry(pin, &region->pins, list) {
+		nr++;
+		if (pin->delta != delta)
+			continue;
+		if (pin->holder == holder)
+			return pin;
+		if (file_inode(pin->holder->file) == file_inode(holder->file))
+			other = pin;
+	}
+	return nr < RECORDS_MAX ? NULL : other;
+}
+
 /**
  * dax_pin_prepare - a record for the folios of an extent
  * @holder: who pins
  * @pfn: the first page of a folio
  * @index: its page offset in the file
+ *
+ * Somebody else may have got the same record.
  *
  * Context: process context, sleeps.
  * Return: the record, for dax_pin_mark() and dax_pin_finish(), or %NULL where
@@ -319,11 +450,11 @@ struct dax_pin *dax_pin_prepare(struct dax_pin_holder *holder,
 				unsigned long pfn, pgoff_t index)
 {
 	struct dax_region *fresh = NULL, *region;
-	struct dax_pin *pin;
+	struct dax_pin *fresh_pin, *pin;
 	bool again = false;
 
-	pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
-	if (!pin)
+	fresh_pin = kzalloc(sizeof(*fresh_pin), GFP_KERNEL_ACCOUNT);
+	if (!fresh_pin)
 		return NULL;
 	for (;;) {
 		spin_lock_irq(pin_lock(pfn));
@@ -336,31 +467,37 @@ struct dax_pin *dax_pin_prepare(struct dax_pin_holder *holder,
 		if (again || !fresh ||
 		    xa_reserve_irq(&regions, pfn >> REGION_ORDER, GFP_KERNEL)) {
 			kfree(fresh);
-			kfree(pin);
+			kfree(fresh_pin);
 			return NULL;
 		}
 		again = true;
 	}
-	pin->region = region;
-	pin->holder = holder;
-	pin->delta = index - pfn;
-	pin->filling = true;
-	list_add_tail(&pin->list, &region->pins);
+	pin = find_pin(region, holder, index - pfn);
+	if (!pin) {
+		pin = fresh_pin;
+		fresh_pin = NULL;
+		pin->region = region;
+		pin->holder = holder;
+		refcount_inc(&holder->refs);
+		pin->delta = index - pfn;
+		list_add_tail(&pin->list, &region->pins);
+	}
+	pin->filling++;
 	/*
 	 * Whoever unpins while the key is off does not look.  The region is
 	 * there before this looks at the key: see key_off_work().
 	 */
 	smp_mb();
-	if (!static_key_enabled(&dax_pin_key.key))
+	if (!key_is_on())
 		suspect(region);
 	spin_unlock_irq(pin_lock(pfn));
-	refcount_inc(&holder->refs);
 	kfree(fresh);
+	kfree(fresh_pin);
 	return pin;
 }
 
 /**
- * dax_pin_finish - no folio will be added to a record
+ * dax_pin_finish - the caller adds no more folios to a record
  * @pin: from dax_pin_prepare(); gone where nothing is in it
  *
  * Context: process context.
@@ -371,8 +508,8 @@ void dax_pin_finish(struct dax_pin *pin)
 	LIST_HEAD(dead);
 
 	spin_lock_irq(lock);
-	pin->filling = false;
-	if (!pin->nr) {
+	pin->filling--;
+	if (!pin->nr && !pin->filling) {
 		list_move(&pin->list, &dead);
 		put_region(pin->region);
 	}
@@ -475,32 +612,34 @@ static bool recheck_mark(struct folio *folio, struct list_head *dead)
 }
 
 /**
- * dax_unpin - put pins of a folio of device memory
- * @folio: the folio
- * @nr: how many
+ * dax_unpin - put the references of pins of a folio of device memory
+ * @folio: the folio; the pins of a large one have been counted down
+ * @refs: how many references
  *
  * Against another unpin, of a large folio: each counts down, then looks for
  * the mark; the last one to count down finds it, as whoever counted down
- * before and found the folio pinned left it there.  atomic_sub_return() orders
- * the two.  Against another unpin of an order-0 folio: marked, they put their
- * references under the lock, so the last finds that it is the last.  One that
- * finds no mark, then a long-term pin comes and goes, and only then puts, does
- * not look again: who left the mark behind asked for a recheck.
+ * before and found the folio pinned left it there.  The barrier orders the
+ * two.  One that finds the key off does not look for the mark, but it has
+ * counted down before dax_pin_enable() returned, and what is marked after that
+ * is no more pinned by it.  Against another unpin of an order-0 folio: marked,
+ * they put their references under the lock, so the last finds that it is the
+ * last.  One that finds no mark or the key off, then a long-term pin comes and
+ * goes, and only then puts, does not look again: who left the mark behind
+ * asked for a recheck.
  *
  * The reference that is put keeps the folio what it is until then.
  *
  * Context: any but NMI.
  */
-void dax_unpin(struct folio *folio, int nr)
+void dax_unpin(struct folio *folio, int refs)
 {
 	const bool large = folio_test_large(folio);
-	const int refs = large ? nr : nr * GUP_PIN_COUNTING_BIAS;
 	unsigned long flags;
 	LIST_HEAD(dead);
 	spinlock_t *lock;
 
-	if (large)
-		atomic_sub_return(nr, &folio->_pincount);
+	/* the count of pins before the mark, see above */
+	smp_mb__after_atomic();
 	if (folio->page.pgmap->type != MEMORY_DEVICE_FS_DAX ||
 	    !READ_ONCE(folio->private)) {
 		folio_put_refs(folio, refs);
@@ -612,7 +751,7 @@ static bool recheck_region(struct dax_region *region, struct list_head *dead)
 	bitmap_zero(folios, REGION_PAGES);
 	list_for_each_entry(pin, &region->pins, list) {
 		bitmap_or(folios, folios, pin->folios, REGION_PAGES);
-		left |= pin->filling;
+		left |= pin->filling > 0;
 	}
 	/* The region goes with its last mark. */
 	for_each_set_bit(bit, folios, REGION_PAGES)

@@ -627,12 +627,15 @@ static void free_migrated_folio(struct folio *folio)
  * free_zone_device_folio - the last reference to a device folio is gone
  * @folio: the folio, refcount 0
  *
+ * An fsdax folio may be anything by now, also a tail: its host takes it apart,
+ * or makes it part of another, as soon as the count is zero.
+ *
  * Context: any that may put a folio, interrupts included.  Once the pagemap's
  * reference is dropped the memmap may go, so that comes last.
  */
 void free_zone_device_folio(struct folio *folio)
 {
-	struct dev_pagemap *pgmap = folio->page.pgmap;
+	struct dev_pagemap *pgmap = page_pgmap(&folio->page);
 
 	switch (pgmap->type) {
 	case MEMORY_DEVICE_FS_DAX:

@@ -11,6 +11,7 @@ struct dax_pin_holder;
 struct dev_pagemap;
 struct file;
 struct inode;
+struct super_block;
 
 #ifdef CONFIG_FS_DAX_PIN
 DECLARE_STATIC_KEY_FALSE(dax_pin_key);
@@ -19,6 +20,7 @@ bool dax_pin_allowed(struct file *file);
 void dax_pin_enable(void);
 struct dax_pin_holder *dax_pin_hold(struct file *file);
 void dax_pin_drop(struct dax_pin_holder *holder);
+void dax_pin_settle(struct super_block *sb);
 struct dax_pin *dax_pin_prepare(struct dax_pin_holder *holder,
 				unsigned long pfn, pgoff_t index);
 void dax_pin_finish(struct dax_pin *pin);
@@ -26,7 +28,7 @@ bool dax_pin_covers(struct dax_pin *pin, unsigned long pfn, pgoff_t index);
 void dax_pin_lock(struct dax_pin *pin);
 void dax_pin_unlock(struct dax_pin *pin);
 void dax_pin_mark(struct dax_pin *pin, struct folio *folio);
-void dax_unpin(struct folio *folio, int nr);
+void dax_unpin(struct folio *folio, int refs);
 void dax_pin_idle(struct folio *folio);
 bool dax_pin_any(void);
 bool dax_folio_longterm(struct folio *folio);
@@ -39,7 +41,11 @@ static inline bool dax_pin_key_on(void)
 	return static_branch_unlikely(&dax_pin_key);
 }
 #else
-static inline void dax_unpin(struct folio *folio, int nr)
+static inline void dax_pin_settle(struct super_block *sb)
+{
+}
+
+static inline void dax_unpin(struct folio *folio, int refs)
 {
 }
 

@@ -148,9 +148,7 @@ static inline unsigned long pgmap_vmemmap_nr(struct dev_pagemap *pgmap)
 static inline bool page_is_device_type(const struct page *page,
 				       enum memory_type type)
 {
-	/* In a tail the word is compound_head. */
-	return is_zone_device_page(page) &&
-		page_folio(page)->page.pgmap->type == type;
+	return is_zone_device_page(page) && page_pgmap(page)->type == type;
 }
 
 static inline bool is_device_private_page(const struct page *page)

@@ -19,6 +19,7 @@
 #include <linux/string.h>
 #include <linux/wait_bit.h>
 #include <linux/workqueue.h>
+#include "../internal.h"
 
 struct host {
 	struct dev_pagemap pgmap;
@@ -354,7 +355,8 @@ static void assembled_is_one_folio(struct kunit *test)
 		if (page_folio(head + i) != host->folio ||
 		    page_ref_count(head + i) ||
 		    !folio_is_fsdax(page_folio(head + i)) ||
-		    page_folio(head + i)->page.pgmap != &host->pgmap)
+		    !zone_device_pages_have_same_pgmap(head + i, head) ||
+		    page_pgmap(head + i) != &host->pgmap)
 			break;
 	}
 	KUNIT_EXPECT_EQ(test, i, HUGE_NR);
@@ -445,6 +447,19 @@ static void assembled_teardown_waits(struct kunit *test)
 	expect_unmapped(test, host);
 }
 
+/* A put that is late: its count was zero, and the next user came first. */
+static void late_put_finds_the_host(struct kunit *test)
+{
+	struct host *host = host_of(test, MEMORY_DEVICE_FS_DAX);
+	struct folio *folio = page_folio(&host->folio->page + 1);
+
+	KUNIT_ASSERT_TRUE(test, percpu_ref_tryget_live(&host->pgmap.ref));
+	assemble(test, host);
+	free_zone_device_folio(folio);
+	device_folio_dismantle(host->folio);
+	/* Teardown ends only if its reference went to the right host. */
+}
+
 static int host_init(struct kunit *test)
 {
 	struct host *host = kunit_kzalloc(test, sizeof(*host), GFP_KERNEL);
@@ -490,6 +505,7 @@ static struct kunit_case device_folio_cases[] = {
 	KUNIT_CASE(dismantled_pages_are_as_made),
 	KUNIT_CASE(busy_pages_are_not_assembled),
 	KUNIT_CASE(assembled_teardown_waits),
+	KUNIT_CASE(late_put_finds_the_host),
 	{}
 };
 

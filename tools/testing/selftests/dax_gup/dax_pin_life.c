@@ -296,8 +296,8 @@ static int column(const char *header, const char *name)
 	dax_fail("%s has no column %s: %s", PINS, name, header);
 }
 
-/* How many lines tell of our pins of @ino; the last one goes to @line. */
-static int lines_of(ino_t ino, char *header, char *line, size_t size)
+/* How many lines tell of pins of @ino by @pid, or anybody (0); the last one goes to @line. */
+static int lines_of(ino_t ino, pid_t pid, char *header, char *line, size_t size)
 {
 	FILE *f = fopen(PINS, "r");
 	char text[1024];
@@ -309,8 +309,9 @@ static int lines_of(ino_t ino, char *header, char *line, size_t size)
 	if (header[0] == '#')
 		memmove(header, header + 1 + strspn(header + 1, " "), strlen(header));
 	while (fgets(text, sizeof(text), f)) {
-		if (strtoull(word(text, column(header, "ino")), NULL, 0) != ino ||
-		    strtoull(word(text, column(header, "pid")), NULL, 0) != (uint64_t)getpid())
+		if (strtoull(word(text, column(header, "ino")), NULL, 0) != ino)
+			continue;
+		if (pid && strtol(word(text, column(header, "pid")), NULL, 0) != pid)
 			continue;
 		nr++;
 		snprintf(line, size, "%s", text);
@@ -340,7 +341,7 @@ static void listed(size_t unit)
 	dax_must(!prctl(PR_SET_NAME, "listed-holder"), "prctl");
 	ring = dax_pin(m.p + at, len);
 	dax_must(!fstat(m.fd, &st), "fstat");
-	nr = lines_of(st.st_ino, header, line, sizeof(line));
+	nr = lines_of(st.st_ino, getpid(), header, line, sizeof(line));
 	if (nr != 1)
 		dax_fail("%d lines of one holder in " PINS, nr);
 	expect_word(header, line, "comm", "listed-holder");
@@ -354,16 +355,55 @@ static void listed(size_t unit)
 	if (!*word(line, column(header, "dev")))
 		dax_fail("%s: no device: %s", PINS, line);
 	munmap(m.p, m.len);
-	if (lines_of(st.st_ino, header, line, sizeof(line)) != 1)
+	if (lines_of(st.st_ino, getpid(), header, line, sizeof(line)) != 1)
 		dax_fail("no line of a holder in " PINS " after munmap");
 	dax_unpin(ring);
 	dax_until_free(dax_truncate, &m, GRACE);
-	if (lines_of(st.st_ino, header, line, sizeof(line)))
+	if (lines_of(st.st_ino, getpid(), header, line, sizeof(line)))
 		dax_fail("%s has a line after the last unpin: %s", PINS, line);
 }
 
 static void listed_4k(void) { listed(PAGE); }
 static void listed_2m(void) { listed(HUGE); }
+
+static void pin_shortly(struct dax_map *m, int round)
+{
+	dax_unpin(dax_pin(m->p + HUGE + (1 + round % 500) * PAGE, PAGE));
+}
+
+/* While one pin lasts, others of the same folio come and go without a trace. */
+static void cycles(int rounds, bool forks, int most)
+{
+	struct dax_map m = dax_three("cycles", HUGE);
+	int ring = dax_pin(m.p + HUGE, PAGE), i, nr;
+	char header[1024], line[1024];
+	struct stat st;
+	pid_t pid;
+
+	dax_must(!fstat(m.fd, &st), "fstat");
+	for (i = 0; i < rounds; i++) {
+		if (!forks) {
+			pin_shortly(&m, i);
+			continue;
+		}
+		pid = dax_fork();
+		if (!pid) {
+			pin_shortly(&m, i);
+			_exit(0);
+		}
+		dax_reap(pid, "child");
+	}
+	nr = lines_of(st.st_ino, 0, header, line, sizeof(line));
+	if (nr < 1 || nr > most)
+		dax_fail("%d lines in " PINS " after %d short pins", nr, rounds);
+	dax_unpin(ring);
+	dax_must(!dax_punch(m.fd, HUGE, PAGE), "punch right after the last unpin");
+	if (lines_of(st.st_ino, 0, header, line, sizeof(line)))
+		dax_fail("%s has a line after the last unpin: %s", PINS, line);
+}
+
+static void cycles_one(void) { cycles(2000, false, 2); }
+static void cycles_many(void) { cycles(400, true, 300); }
 
 /* How many lines of the trace have @event, and what else is to be in them. */
 static int traced(const char *event, const char *text)
@@ -422,6 +462,8 @@ static const struct dax_test tests[] = {
 	{ "longterm: pins from many threads, 2M", threads_2m },
 	{ "longterm: " PINS ", 4K", listed_4k },
 	{ "longterm: " PINS ", 2M", listed_2m },
+	{ "longterm: many pins beside one that lasts, by a process", cycles_one },
+	{ "longterm: many pins beside one that lasts, by many processes", cycles_many },
 	{ "longterm: trace events", events },
 };
 
