@@ -73,7 +73,7 @@ struct dax_parked *dax_park_prepare(void)
 
 /**
  * dax_park - remember a folio that its file gives up while it is in use
- * @parked: from dax_park_prepare(); consumed
+ * @p: from dax_park_prepare(); consumed
  * @busy: from dax_entry_disarm(); consumed if it has a folio
  * @sb: the file system whose block it is
  *
