@@ -174,9 +174,13 @@ static bool do_unmap(struct file *f, const struct choice *c)
 void expect_error(struct file *f, const char *what)
 {
 	int err = errno;
+	struct stat st;
 
+	fstat(f->fd, &st);
+	errno = err;
 	dax_must(err == ENOSPC || (f->kind == OF_ALL && (err == EBUSY || err == EINVAL)),
-		 "%s of file %#x", what, f->id);
+		 "%s of file %#x, size %ld, expected %ld", what, f->id, (long)st.st_size,
+		 (long)f->m->size);
 	if (f->kind == OF_ONE)
 		renew(f);
 }
