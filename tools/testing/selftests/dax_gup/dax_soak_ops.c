@@ -49,7 +49,12 @@ void unmap(struct file *f)
 
 void open_file(struct file *f)
 {
-	f->fd = open(f->path, O_RDWR | O_CREAT, 0600);
+	uint64_t end = dax_now() + 60000000000;
+
+	/* What was unlinked under DMA is free when that has ended, soon. */
+	do {
+		f->fd = open(f->path, O_RDWR | O_CREAT, 0600);
+	} while (f->fd < 0 && errno == ENOSPC && dax_now() < end && !usleep(10000));
 	dax_must(f->fd >= 0, "open %s", f->path);
 }
 
