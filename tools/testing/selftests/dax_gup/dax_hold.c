@@ -6,7 +6,6 @@
 #include <linux/falloc.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -14,8 +13,6 @@
 
 #define LEN	(64 * KB)
 #define HELD	(16 * KB)	/* from the middle of the file */
-#define CROWD	260		/* more works than a queue has at a time */
-#define SLOTS	16		/* of a pipe */
 
 static int held[2];
 static struct dax_map m;
@@ -168,52 +165,6 @@ static void unlinked(void)
 	dax_fail("close() of an unlinked file waits for a held page");
 }
 
-static uint64_t free_bytes(int dir)
-{
-	struct statvfs st;
-
-	dax_must(!syncfs(dir) && !fstatvfs(dir, &st), "fstatvfs");
-	return (uint64_t)st.f_bfree * st.f_frsize;
-}
-
-/* Unlinked and closed: all that is left of the file is in the pipe. */
-static void strand(const char *name, size_t len, size_t in_pipe)
-{
-	struct iovec iov;
-
-	m = dax_new(name, len, DAX_WRITTEN);
-	iov = (struct iovec){ m.p, in_pipe };
-	dax_must(vmsplice(held[1], &iov, 1, 0) == (ssize_t)in_pipe, "vmsplice");
-	dax_must(!munmap(m.p, len) && !unlink(m.path) && !close(m.fd), "unlink");
-}
-
-/* Files whose pages are held for ever do not keep another from its end. */
-static void crowd(void)
-{
-	struct timespec tick = { .tv_nsec = 10000000 };
-	int dir = open(opt.dir, O_RDONLY), i;
-	char name[32], buf[PAGE];
-	uint64_t before, start;
-
-	for (i = 0; i < CROWD; i++) {
-		if (i % SLOTS == 0)
-			dax_must(!pipe(held), "pipe");
-		snprintf(name, sizeof(name), "stuck-%d", i);
-		strand(name, PAGE, PAGE);
-	}
-	dax_must(!pipe(held), "pipe");
-	strand("last", 16 * MB, PAGE);
-	before = free_bytes(dir);
-	dax_must(read(held[0], buf, PAGE) == (ssize_t)PAGE, "read of the pipe");
-	dax_expect(buf, PAGE, 0, opt.seed, "what the pipe held");
-	start = dax_now();
-	while (free_bytes(dir) < before + 15 * MB) {
-		if (dax_now() - start > 10000000000)
-			dax_fail("%d files with held pages keep another for 10 s", CROWD);
-		nanosleep(&tick, NULL);
-	}
-}
-
 static const struct dax_test tests[] = {
 	{ "gup: truncate waits for a held page, mapped", truncate_a },
 	{ "gup: punch waits for a held page, mapped", punch_a },
@@ -224,7 +175,6 @@ static const struct dax_test tests[] = {
 	{ "break: blocks beside a held page can go, mapped", elsewhere_a },
 	{ "gup: blocks beside a held page can go, unmapped", elsewhere_b },
 	{ "gup: unlink and close of a file with a held page return", unlinked },
-	{ "gup: a file goes while others have held pages", crowd },
 };
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
  * page has none, its entries together have one, whoever gets it has one more.
  */
 #include <limits.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 
 #include "dax_test.h"
@@ -11,6 +12,8 @@
 #define COUNTS	"/sys/kernel/debug/dev_pagemap"
 #define NR	32UL
 #define LEN	(NR * PAGE)
+#define CROWD	260		/* more works than a queue has at a time */
+#define SLOTS	16		/* of a pipe */
 
 struct counts {
 	long busy, refs, max;
@@ -126,10 +129,58 @@ static void direct(void)
 	expect(before, 0, 0, "after unlink");
 }
 
+static uint64_t free_bytes(int dir)
+{
+	struct statvfs st;
+
+	dax_must(!syncfs(dir) && !fstatvfs(dir, &st), "fstatvfs");
+	return (uint64_t)st.f_bfree * st.f_frsize;
+}
+
+/* Unlinked and closed: all that is left of the file is in the pipe. */
+static void strand(int held[2], const char *name, size_t len, size_t in_pipe)
+{
+	struct iovec iov;
+	struct dax_map m;
+
+	m = dax_new(name, len, DAX_WRITTEN);
+	iov = (struct iovec){ m.p, in_pipe };
+	dax_must(vmsplice(held[1], &iov, 1, 0) == (ssize_t)in_pipe, "vmsplice");
+	dax_must(!munmap(m.p, len) && !unlink(m.path) && !close(m.fd), "unlink");
+}
+
+/* Files whose pages are held for ever do not keep another from its end. */
+static void crowd(void)
+{
+	struct timespec tick = { .tv_nsec = 10000000 };
+	int dir = open(opt.dir, O_RDONLY), held[2], i;
+	char name[32], buf[PAGE];
+	uint64_t before, start;
+
+	for (i = 0; i < CROWD; i++) {
+		if (i % SLOTS == 0)
+			dax_must(!pipe(held), "pipe");
+		snprintf(name, sizeof(name), "stuck-%d", i);
+		strand(held, name, PAGE, PAGE);
+	}
+	dax_must(!pipe(held), "pipe");
+	strand(held, "last", 16 * MB, PAGE);
+	before = free_bytes(dir);
+	dax_must(read(held[0], buf, PAGE) == (ssize_t)PAGE, "read of the pipe");
+	dax_expect(buf, PAGE, 0, opt.seed, "what the pipe held");
+	start = dax_now();
+	while (free_bytes(dir) < before + 15 * MB) {
+		if (dax_now() - start > 10000000000)
+			dax_fail("%d files with held pages keep another for 10 s", CROWD);
+		nanosleep(&tick, NULL);
+	}
+}
+
 static const struct dax_test tests[] = {
 	{ "gup: entries hold one reference for each page", entries },
 	{ "gup: pages in a pipe have a reference each", gets },
 	{ "gup: O_DIRECT leaves no reference behind", direct },
+	{ "gup: a file goes while others have held pages", crowd },
 };
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 
 #include "dax_leaf.h"
@@ -139,6 +140,14 @@ static bool next_owner(unsigned int nr, uint64_t at)
 	return ext.fe_physical <= at && at < ext.fe_physical + ext.fe_length;
 }
 
+static uint64_t free_bytes(void)
+{
+	struct statvfs st;
+
+	dax_must(!fstatvfs(a.fd, &st), "fstatvfs");
+	return (uint64_t)st.f_bfree * st.f_frsize;
+}
+
 static void no_owners(unsigned int nr)
 {
 	char path[256], name[32];
@@ -158,7 +167,7 @@ static void no_owners(unsigned int nr)
 static void given_up(void)
 {
 	enum { NR = 200 };
-	uint64_t at, end = dax_now() + 10000000000;
+	uint64_t at, before, end = dax_now() + 10000000000;
 	int pipefd[2];
 	char buf[PAGE];
 	unsigned int i;
@@ -168,12 +177,18 @@ static void given_up(void)
 	at = extent(a.fd).fe_physical;
 	hold(pipefd, a.p);
 	dax_fill(a.p, LEN, 0, opt.seed + 1);
+	before = free_bytes();
 	dax_must(!munmap(b.p, LEN) && !close(b.fd) && !unlink(b.path), "unlink the clone");
+	/* A worker frees them. */
+	while (free_bytes() < before + LEN)
+		if (dax_now() > end)
+			dax_fail("the blocks of the clone are not free");
 	dax_must(!syncfs(a.fd), "syncfs");
 	for (i = 0; i < NR; i++)
 		if (next_owner(i, at))
 			dax_fail("a file has the block that a pipe holds, after its block was freed");
 	no_owners(NR);
+	end = dax_now() + 10000000000;
 	dax_must(read(pipefd[0], buf, PAGE) == PAGE, "read");
 	dax_expect(buf, PAGE, 0, opt.seed, "what the pipe held");
 	/* Now it is free again, soon. */
