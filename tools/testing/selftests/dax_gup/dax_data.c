@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Data that knows its place, DAX files, and the drive on the other side. */
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "dax_leaf.h"
@@ -149,6 +150,14 @@ void dax_expect_file(int fd, off_t at, size_t len, uint64_t off, uint64_t seed,
 		dax_fail("%s: pread gave %zd of %zu bytes", what, n, len);
 	dax_expect(buf, len, off, seed, what);
 	munmap(buf, len);
+}
+
+uint64_t dax_free_bytes(int fd)
+{
+	struct statvfs st;
+
+	dax_must(!syncfs(fd) && !fstatvfs(fd, &st), "fstatvfs");
+	return (uint64_t)st.f_bfree * st.f_frsize;
 }
 
 int dax_leave(size_t left)

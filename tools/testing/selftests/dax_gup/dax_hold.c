@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "dax_test.h"
 

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -196,20 +195,12 @@ static void killed_4k(void) { killed(PAGE, false); }
 static void killed_2m(void) { killed(HUGE, false); }
 static void killed_ring(void) { killed(HUGE, true); }
 
-static uint64_t free_bytes(int dir)
-{
-	struct statvfs st;
-
-	dax_must(!syncfs(dir) && !fstatvfs(dir, &st), "fstatvfs");
-	return (uint64_t)st.f_bfree * st.f_frsize;
-}
-
 /* Nothing but the pin is left of a file: its data stays, then its space is free. */
 static void unlinked(size_t unit)
 {
 	size_t off = unit == HUGE ? 0 : PAGE;	/* out of line: no 2M leaf */
 	int dir = open(opt.dir, O_RDONLY), gup;
-	uint64_t before = free_bytes(dir), start;
+	uint64_t before = dax_free_bytes(dir), start;
 	struct dax_map m = dax_new_huge("unlinked", 16, opt.seed);
 	size_t len = m.len - off;
 	unsigned char *seen = dax_anon(len), *p;
@@ -218,16 +209,16 @@ static void unlinked(size_t unit)
 	gup = dax_gup_pin(p, len, DAX_WRITE);
 	dax_must(!munmap(p, len) && !munmap(m.p, m.len) && !close(m.fd) && !unlink(m.path),
 		 "unlink");
-	if (free_bytes(dir) + len / 2 > before)
+	if (dax_free_bytes(dir) + len / 2 > before)
 		dax_fail("pinned blocks of an unlinked file are free");
 	dax_gup_see(gup, seen);
 	dax_expect(seen, len, off, opt.seed, "pinned pages of an unlinked file");
 	dax_gup_unpin(gup);
 	start = dax_ms();
-	while (free_bytes(dir) + MB < before) {
+	while (dax_free_bytes(dir) + MB < before) {
 		if (dax_ms() - start > 10000)
 			dax_fail("%llu bytes are not free 10 s after the last unpin",
-				 (unsigned long long)(before - free_bytes(dir)));
+				 (unsigned long long)(before - dax_free_bytes(dir)));
 		nap();
 	}
 }

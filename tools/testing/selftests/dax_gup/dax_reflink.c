@@ -3,7 +3,6 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
-#include <sys/statvfs.h>
 #include <sys/uio.h>
 
 #include "dax_leaf.h"
@@ -140,14 +139,6 @@ static bool next_owner(unsigned int nr, uint64_t at)
 	return ext.fe_physical <= at && at < ext.fe_physical + ext.fe_length;
 }
 
-static uint64_t free_bytes(void)
-{
-	struct statvfs st;
-
-	dax_must(!fstatvfs(a.fd, &st), "fstatvfs");
-	return (uint64_t)st.f_bfree * st.f_frsize;
-}
-
 static void no_owners(unsigned int nr)
 {
 	char path[256], name[32];
@@ -177,10 +168,10 @@ static void given_up(void)
 	at = extent(a.fd).fe_physical;
 	hold(pipefd, a.p);
 	dax_fill(a.p, LEN, 0, opt.seed + 1);
-	before = free_bytes();
+	before = dax_free_bytes(a.fd);
 	dax_must(!munmap(b.p, LEN) && !close(b.fd) && !unlink(b.path), "unlink the clone");
 	/* A worker frees them. */
-	while (free_bytes() < before + LEN)
+	while (dax_free_bytes(a.fd) < before + LEN)
 		if (dax_now() > end)
 			dax_fail("the blocks of the clone are not free");
 	dax_must(!syncfs(a.fd), "syncfs");

@@ -119,6 +119,9 @@ struct dax_map dax_new(const char *name, size_t len, enum dax_layout layout);
 void dax_expect_file(int fd, off_t at, size_t len, uint64_t off, uint64_t seed,
 		     const char *what);
 
+/* What is free of the file system under @fd, when all that was done is written. */
+uint64_t dax_free_bytes(int fd);
+
 /* Leave little free, so that blocks have a new owner soon: what takes the rest. */
 int dax_leave(size_t left);
 
