@@ -166,6 +166,9 @@ bool dax_entry_pinned(void *entry);
 int dax_busy_wait(struct dax_busy *busy);
 void dax_busy_wait_final(struct dax_busy *busy);
 void dax_busy_put(struct dax_busy *busy);
+void dax_visit_mappings(struct super_block *sb,
+			void (*visit)(struct address_space *mapping, void *arg),
+			void *arg);
 
 /* fs/dax_park.c */
 struct dax_parked *dax_park_prepare(void);

@@ -251,3 +251,36 @@ void dax_wait_evictions(struct super_block *sb)
 				       LOG_INTERVAL))
 		log_evictions(sb);
 }
+
+static void wait_unpinned(struct address_space *mapping, void *unused)
+{
+	struct pinned pinned = { .index = 0 };
+	unsigned long delay = 1, since = jiffies;
+	struct inode *inode = mapping->host;
+
+	while (has_pinned_pages(mapping, &pinned)) {
+		if (time_after(jiffies, since + LOG_INTERVAL) &&
+		    __ratelimit(&log_limit))
+			pr_info("dax: %s: umount waits for DMA to inode %lu: page %lu, pfn %#lx has %d references left\n",
+				inode->i_sb->s_id, inode->i_ino, pinned.index,
+				pinned.pfn, pinned.refs);
+		schedule_timeout_uninterruptible(delay);
+		delay = min(2 * delay, LOOK_MAX);
+	}
+}
+
+/**
+ * dax_wait_pinned - wait until no page of a super block's files is in use
+ * @sb: the super block, on its way out: nobody maps a file of it
+ *
+ * For file systems that give their memory back before their inodes are
+ * evicted.  Says in the log every ten seconds what it waits for.
+ *
+ * Context: process context, sleeps; uninterruptible.
+ */
+void dax_wait_pinned(struct super_block *sb)
+{
+	dax_visit_mappings(sb, wait_unpinned, NULL);
+	dax_wait_evictions(sb);
+}
+EXPORT_SYMBOL_GPL(dax_wait_pinned);

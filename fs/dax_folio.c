@@ -233,6 +233,25 @@ void dax_entry_claim(void *entry, struct address_space *mapping, pgoff_t index)
 }
 
 /**
+ * dax_poison_page - mark a page of fsdax memory as poisoned
+ * @page: the page; its memmap stays while the caller looks at it
+ *
+ * A folio that is made or taken apart has its first flags written as a word:
+ * not at the same time, or the mark is lost.
+ *
+ * Context: any that may take a lock with interrupts off.
+ */
+void dax_poison_page(struct page *page)
+{
+	spinlock_t *lock = folio_lock_of(page_to_pfn(page));
+	unsigned long flags;
+
+	spin_lock_irqsave(lock, flags);
+	SetPageHWPoison(page);
+	spin_unlock_irqrestore(lock, flags);
+}
+
+/**
  * dax_entry_disarm - take back an armed entry's share of its folio
  * @entry: an armed entry that nothing maps any more
  * @busy: set to the folio, with a reference to its pagemap, where others than
@@ -277,6 +296,27 @@ void *dax_entry_disarm(void *entry, struct dax_busy *busy)
 	return xa_mk_value(xa_to_value(entry) & ~DAX_ARMED);
 }
 
+/* The body of dax_entry_unmap(), for any entry. */
+static void *unmap_and_disarm(struct xa_state *xas,
+			      struct address_space *mapping, void *entry,
+			      struct dax_busy *busy)
+	__must_hold(&xas->xa->xa_lock)
+{
+	dax_lock_entry(xas, entry);
+	xas_unlock_irq(xas);
+	if (mapping_mapped(mapping))
+		unmap_mapping_pages(mapping,
+				    dax_entry_index(entry, xas->xa_index),
+				    1UL << dax_entry_order(entry), false);
+	if (dax_is_armed(entry))
+		entry = dax_entry_disarm(entry, busy);
+	xas_reset(xas);
+	xas_lock_irq(xas);
+	xas_store(xas, entry);
+	dax_put_unlocked_entry(xas, entry, WAKE_NEXT);
+	return entry;
+}
+
 /**
  * dax_entry_unmap - unmap an entry everywhere and disarm it
  * @xas: at the entry, i_pages lock held; dropped and taken again
@@ -298,25 +338,12 @@ void *dax_entry_unmap(struct xa_state *xas, struct address_space *mapping,
 		      void *entry, struct dax_busy *busy)
 	__must_hold(&xas->xa->xa_lock)
 {
-	const bool armed = dax_is_armed(entry);
-
-	if (!armed && busy)
+	if (dax_is_armed(entry))
+		return unmap_and_disarm(xas, mapping, entry, busy);
+	if (busy)
 		dax_entry_busy(entry, busy);
-	if (!armed && !(dax_is_zero_entry(entry) && dax_is_pmd_entry(entry)))
-		return entry;
-
-	dax_lock_entry(xas, entry);
-	xas_unlock_irq(xas);
-	if (mapping_mapped(mapping))
-		unmap_mapping_pages(mapping,
-				    dax_entry_index(entry, xas->xa_index),
-				    1UL << dax_entry_order(entry), false);
-	if (armed)
-		entry = dax_entry_disarm(entry, busy);
-	xas_reset(xas);
-	xas_lock_irq(xas);
-	xas_store(xas, entry);
-	dax_put_unlocked_entry(xas, entry, WAKE_NEXT);
+	if (dax_is_zero_entry(entry) && dax_is_pmd_entry(entry))
+		return unmap_and_disarm(xas, mapping, entry, NULL);
 	return entry;
 }
 
@@ -543,8 +570,29 @@ void dax_unlock_mapping_entry(struct address_space *mapping,
 		dax_unlock_entry(&xas, (void *)cookie);
 }
 
-static void revoke_mapping(struct address_space *mapping,
-			   struct dev_pagemap *pgmap)
+/*
+ * struct revoke - what goes
+ * @pgmap: the pagemap of a device with pages, or %NULL
+ * @pfn: without: the first pfn of the device
+ * @nr: and how many
+ */
+struct revoke {
+	struct dev_pagemap *pgmap;
+	unsigned long pfn;
+	unsigned long nr;
+};
+
+static bool must_revoke(void *entry, const struct revoke *revoke)
+{
+	unsigned long pfn = dax_to_pfn(entry);
+
+	if (revoke->pgmap)
+		return dax_is_armed(entry) &&
+			pgmap_pfn_valid(revoke->pgmap, pfn);
+	return dax_is_block_entry(entry) && pfn - revoke->pfn < revoke->nr;
+}
+
+static void revoke_mapping(struct address_space *mapping, void *revoke)
 {
 	XA_STATE(xas, &mapping->i_pages, 0);
 	unsigned int scanned = 0;
@@ -552,13 +600,12 @@ static void revoke_mapping(struct address_space *mapping,
 
 	xas_lock_irq(&xas);
 	xas_for_each(&xas, entry, ULONG_MAX) {
-		/* Locked: it may be about to be armed. */
+		/* Locked: it may be about to be armed, or mapped. */
 		entry = dax_walk_entry(&xas, entry);
 		if (!entry)
 			continue;
-		if (dax_is_armed(entry) &&
-		    pgmap_pfn_valid(pgmap, dax_to_pfn(entry)))
-			dax_entry_unmap(&xas, mapping, entry, NULL);
+		if (must_revoke(entry, revoke))
+			unmap_and_disarm(&xas, mapping, entry, NULL);
 		else
 			dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
 		dax_walk_pause(&xas, &scanned);
@@ -566,14 +613,25 @@ static void revoke_mapping(struct address_space *mapping,
 	xas_unlock_irq(&xas);
 }
 
-static void revoke_super(struct super_block *sb, void *pgmap)
+/**
+ * dax_visit_mappings - visit the DAX files of a super block
+ * @sb: the super block, kept by s_umount, or on its way out
+ * @visit: called for each, without a lock
+ * @arg: for @visit
+ *
+ * A file on its way out is passed by: it gives up its entries by itself.
+ *
+ * Context: process context, sleeps.
+ */
+void dax_visit_mappings(struct super_block *sb,
+			void (*visit)(struct address_space *mapping, void *arg),
+			void *arg)
 {
 	struct inode *inode, *held = NULL;
 
 	spin_lock(&sb->s_inode_list_lock);
 	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
 		spin_lock(&inode->i_lock);
-		/* On its way out it gives up its entries by itself. */
 		if (!IS_DAX(inode) ||
 		    (inode->i_state & (I_FREEING | I_WILL_FREE | I_NEW))) {
 			spin_unlock(&inode->i_lock);
@@ -586,12 +644,17 @@ static void revoke_super(struct super_block *sb, void *pgmap)
 		/* Keeps its place in the list; the one before may go now. */
 		iput(held);
 		held = inode;
-		revoke_mapping(inode->i_mapping, pgmap);
+		visit(inode->i_mapping, arg);
 		cond_resched();
 		spin_lock(&sb->s_inode_list_lock);
 	}
 	spin_unlock(&sb->s_inode_list_lock);
 	iput(held);
+}
+
+static void revoke_super(struct super_block *sb, void *revoke)
+{
+	dax_visit_mappings(sb, revoke_mapping, revoke);
 }
 
 /**
@@ -607,7 +670,27 @@ static void revoke_super(struct super_block *sb, void *pgmap)
  */
 void dax_revoke_pagemap(struct dev_pagemap *pgmap)
 {
-	iterate_supers(revoke_super, pgmap);
+	struct revoke revoke = { .pgmap = pgmap };
+
+	iterate_supers(revoke_super, &revoke);
 	dax_pin_report(pgmap);
 }
 EXPORT_SYMBOL_GPL(dax_revoke_pagemap);
+
+/**
+ * dax_revoke_pfns - take back every mapping of a device that has no pages
+ * @pfn: its first pfn
+ * @nr: how many
+ *
+ * As dax_revoke_pagemap(), after kill_dax(): a fault stores its pfn while
+ * kill_dax() waits for it, and keeps the entry locked until the leaf is there.
+ *
+ * Context: process context, sleeps; takes s_umount of each super block.
+ */
+void dax_revoke_pfns(unsigned long pfn, unsigned long nr)
+{
+	struct revoke revoke = { .pfn = pfn, .nr = nr };
+
+	iterate_supers(revoke_super, &revoke);
+}
+EXPORT_SYMBOL_GPL(dax_revoke_pfns);

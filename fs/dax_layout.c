@@ -26,6 +26,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include "dax_entry.h"
+#include "internal.h"
 
 /* With the pauses in between, about ten seconds of a range that is re-armed. */
 #define BREAK_ROUNDS	128
@@ -232,6 +233,30 @@ void dax_drop_layout(struct inode *inode, loff_t start, loff_t end)
 	}
 }
 EXPORT_SYMBOL_GPL(dax_drop_layout);
+
+/**
+ * dax_inode_pinned - would the eviction of an inode wait
+ * @inode: an inode that is I_WILL_FREE: nobody maps it
+ *
+ * Disarms what it has, so that the end of the device, which passes by an inode
+ * that is I_WILL_FREE, finds nothing that it should have taken back if the
+ * inode stays after all.
+ *
+ * Context: process context, sleeps.
+ * Return: true where it would, for DMA to its pages.
+ */
+bool dax_inode_pinned(struct inode *inode)
+{
+	struct address_space *mapping = &inode->i_data;
+	struct dax_busy busy;
+	pgoff_t first = 0;
+
+	if (!dax_mapping(mapping) || mapping_empty(mapping) ||
+	    !scan(mapping, &first, ULONG_MAX, true, &busy))
+		return false;
+	dax_busy_put(&busy);
+	return true;
+}
 
 /**
  * dax_wait_layout - wait for those who use a range that was broken

@@ -82,6 +82,7 @@ struct dax_parked *dax_park_prepare(void)
 void dax_park(struct dax_parked *p, struct dax_busy *busy,
 	      struct super_block *sb)
 {
+	struct dax_parked *q;
 	unsigned long flags;
 
 	if (!busy->folio) {
@@ -91,9 +92,20 @@ void dax_park(struct dax_parked *p, struct dax_busy *busy,
 	p->busy = *busy;
 	p->sb = sb;
 	spin_lock_irqsave(&parked_lock, flags);
-	list_add_tail(&p->list, &parked);
-	schedule_delayed_work(&looking, LOOK);
+	/* Once is enough, or a page in a pipe could bring in any number. */
+	list_for_each_entry(q, &parked, list)
+		if (q->busy.folio == busy->folio && q->sb == sb)
+			break;
+	if (list_entry_is_head(q, &parked, list)) {
+		list_add_tail(&p->list, &parked);
+		schedule_delayed_work(&looking, LOOK);
+		p = NULL;
+	}
 	spin_unlock_irqrestore(&parked_lock, flags);
+	if (p) {
+		dax_busy_put(&p->busy);
+		kfree(p);
+	}
 }
 
 /**
@@ -116,7 +128,9 @@ static bool pfns_parked(unsigned long pfn, unsigned long nr)
 
 	spin_lock_irq(&parked_lock);
 	list_for_each_entry(p, &parked, list)
-		found |= folio_pfn(p->busy.folio) - pfn < nr &&
+		found |= folio_pfn(p->busy.folio) < pfn + nr &&
+			 pfn < folio_pfn(p->busy.folio) +
+				folio_nr_pages(p->busy.folio) &&
 			 folio_ref_count(p->busy.folio);
 	spin_unlock_irq(&parked_lock);
 	return found;

@@ -166,6 +166,7 @@ void dax_pin_enable(void)
 
 static int release_pin_file(struct inode *inode, struct file *file)
 {
+	put_write_access(inode);
 	mnt_put_write_access(file->f_path.mnt);
 	return 0;
 }
@@ -175,8 +176,8 @@ static const struct file_operations dax_pin_fops = {
 };
 
 /*
- * DMA may write to the file at any time: as long as somebody may open it for
- * writing, the mount stays writable.
+ * DMA may write to the file at any time: the mount stays writable, and the file
+ * counts as open for writing, so that nobody runs it or has a lease on it.
  */
 static struct file *open_pin_file(struct file *base)
 {
@@ -186,12 +187,26 @@ static struct file *open_pin_file(struct file *base)
 	error = mnt_get_write_access(base->f_path.mnt);
 	if (error)
 		return ERR_PTR(error);
-	file = alloc_file_clone(base, O_RDONLY, &dax_pin_fops);
-	if (IS_ERR(file))
-		mnt_put_write_access(base->f_path.mnt);
-	else
-		file->f_mode |= FMODE_NONOTIFY;
+	error = get_write_access(file_inode(base));
+	if (error)
+		goto put_mount;
+	/*
+	 * One for writing: when it is the last, IMA looks at the file anew.
+	 * Without FMODE_WRITER: release_pin_file() puts what was got here.
+	 */
+	file = alloc_file_clone(base, O_WRONLY, &dax_pin_fops);
+	if (IS_ERR(file)) {
+		error = PTR_ERR(file);
+		goto put_inode;
+	}
+	file->f_mode |= FMODE_NONOTIFY;
 	return file;
+
+put_inode:
+	put_write_access(file_inode(base));
+put_mount:
+	mnt_put_write_access(base->f_path.mnt);
+	return ERR_PTR(error);
 }
 
 static struct hlist_head *holders_of(struct inode *inode)
@@ -637,6 +652,7 @@ void dax_unpin(struct folio *folio, int refs)
 	unsigned long flags;
 	LIST_HEAD(dead);
 	spinlock_t *lock;
+	bool last;
 
 	/* the count of pins before the mark, see above */
 	smp_mb__after_atomic();
@@ -654,8 +670,11 @@ void dax_unpin(struct folio *folio, int refs)
 		else if (!large)
 			suspect(folio->private);
 	}
-	folio_put_refs(folio, refs);
+	/* The last, where others put without the lock: dax_pin_idle() takes it. */
+	last = folio_ref_sub_and_test(folio, refs);
 	spin_unlock_irqrestore(lock, flags);
+	if (last)
+		__folio_put(folio);
 	free_pins(&dead);
 }
 

@@ -134,8 +134,10 @@ bool vmem_altmap_free(struct vmem_altmap *altmap, unsigned long pfn,
 bool vmem_altmap_covers(const struct vmem_altmap *altmap, unsigned long addr,
 			unsigned long size)
 {
-	unsigned long first = page_to_pfn((struct page *)addr);
-	unsigned long last = first + size / sizeof(struct page) - 1;
+	/* Bytes: a piece may begin inside a struct page. */
+	unsigned long offset = addr - (unsigned long)pfn_to_page(0);
+	unsigned long first = offset / sizeof(struct page);
+	unsigned long last = (offset + size - 1) / sizeof(struct page);
 
 	return first >= altmap->base_pfn && last <= altmap->end_pfn;
 }

@@ -74,8 +74,8 @@ const char *nd_pfn_sb_check(const struct nd_pfn_sb *sb,
 		return "page_size: made by a kernel with larger pages";
 	if (le16_to_cpu(sb->page_struct_size) < sizeof(struct page))
 		return "page_struct_size: this kernel's struct page is larger";
-	if (dataoff - nd_info_block_reserve() <
-	    PHYS_PFN(len) * sizeof(struct page))
+	/* As whoever wrote it has reckoned, with pages of any size. */
+	if (dataoff - SZ_8K < PHYS_PFN(len - SZ_8K) * sizeof(struct page))
 		return "dataoff: no room for the memmap before it";
 	return NULL;
 }

@@ -41,6 +41,13 @@ run() {
 	$program "$@" "$mnt" ${drive:+"$drive"} || :
 }
 
+# Programs about what this kernel has: the debug kernel does, the others do not.
+debug_programs() {
+	[ ! -d /sys/kernel/debug/page_tables ] || echo dax_ptdump
+	[ ! -d /sys/devices/system/node ] || echo dax_numa
+	[ ! -d /sys/kernel/mm/lru_gen ] || echo dax_lru_gen
+}
+
 # fio, DMA between DRIVE and buffers that are a DAX file, checked by checksum.
 # fio maps the file as it is: it must be large enough.
 fio_verify() {
@@ -112,7 +119,7 @@ unbind_checks() {
 	plan 3 umount
 	check 'dax: umount' umount "$mnt"
 	check 'gup: no page has a reference after umount' idle
-	check 'dax: mount again' mount -t "$fs" -o dax=always "$dev" "$mnt"
+	check 'dax: mount again' mount_again
 	cp /bin/busybox "$mnt/before" && sync
 	driver=$(driver_of "$dev")
 	namespace=$(basename "$(readlink -f "/sys/block/${dev#/dev/}/device")")
@@ -126,7 +133,9 @@ unbind_checks() {
 }
 
 mount_again() {
-	await 10 [ -b "$dev" ] && mount -t "$fs" -o dax=always "$dev" "$mnt"
+	option=dax=always
+	[ "$fs" != ext2 ] || option=dax
+	await 10 [ -b "$dev" ] && mount -t "$fs" -o "$option" "$dev" "$mnt"
 }
 
 # Page-less pmem: a file system that cannot do without pages says so at mount.
@@ -140,9 +149,15 @@ no_reflink_dax() {
 
 raw_checks() {
 	dev=$1 fs=$2 mnt=$3
-	plan 1 umount
-	check 'dax: umount' umount "$mnt"
+	unbind_checks "$dev" "$fs" "$mnt" 'without pages'
 	[ "$fs" = xfs ] || return 0
 	plan 1 raw
 	check 'pageless: xfs with reflink does not mount with DAX' no_reflink_dax
+}
+
+# device_dax ALIGN: all of memmap='s region is $device, of leaves of 4K, 2M or 1G
+device_dax() {
+	ndctl create-namespace -f -e namespace0.0 -m devdax -M mem -a "$1" >/tmp/created || return
+	device=/dev/$(sed -n 's/.*"chardev":"\([^"]*\)".*/\1/p' /tmp/created)
+	await 10 [ -c "$device" ] || { echo "error: no $device"; return 1; }
 }

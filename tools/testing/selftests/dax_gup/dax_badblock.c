@@ -18,24 +18,54 @@ int dax_written(const char *name, size_t len, uint64_t seed)
 	return fd;
 }
 
-/* The list of bad blocks of the device under @fd, and which sector of it @at is. */
-static FILE *open_list(int fd, off_t at, unsigned long long *sector, const char *mode)
+/* What a file of @dir has in its one line, a number; 0 if there is no such file. */
+static unsigned long long number(const char *dir, const char *name)
+{
+	unsigned long long n = 0;
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "r");
+	if (f) {
+		dax_must(fscanf(f, "%llu", &n) == 1, "%s", path);
+		fclose(f);
+	}
+	return n;
+}
+
+static struct fiemap_extent extent_at(int fd, off_t at)
 {
 	struct {
 		struct fiemap map;
 		struct fiemap_extent extent;
 	} f = { .map = { .fm_start = at, .fm_length = PAGE, .fm_extent_count = 1 } };
-	struct stat st;
-	char path[64];
-	FILE *bb;
 
 	dax_must(!ioctl(fd, FS_IOC_FIEMAP, &f), "FIEMAP");
 	if (f.map.fm_mapped_extents != 1)
 		dax_fail("no block at %ld", (long)at);
-	*sector = (f.extent.fe_physical + at - f.extent.fe_logical) / 512;
+	return f.extent;
+}
+
+bool dax_is_shared(int fd, off_t at)
+{
+	return extent_at(fd, at).fe_flags & FIEMAP_EXTENT_SHARED;
+}
+
+/* The list of bad blocks of the disk under @fd, and which sector of it @at is. */
+static FILE *open_list(int fd, off_t at, unsigned long long *sector, const char *mode)
+{
+	struct fiemap_extent extent = extent_at(fd, at);
+	char dir[64], path[96];
+	struct stat st;
+	FILE *bb;
+
+	*sector = (extent.fe_physical + at - extent.fe_logical) / 512;
 	dax_must(!fstat(fd, &st), "fstat");
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/badblocks", major(st.st_dev),
-		 minor(st.st_dev));
+	snprintf(dir, sizeof(dir), "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
+	*sector += number(dir, "start");
+	/* The list of a partition is its disk's. */
+	snprintf(path, sizeof(path), "%s%s/badblocks", dir, number(dir, "partition") ? "/.." : "");
 	bb = fopen(path, mode);
 	dax_must(bb, "%s", path);
 	return bb;

@@ -10,7 +10,7 @@
 #include "dax_test.h"
 
 #define MOST	2000
-#define SLACK	16384	/* KiB: slabs, quarantine of KASAN, pages of each processor */
+#define SLACK	16384	/* KiB */
 
 static char path[2][256];
 static const char *device;
@@ -42,26 +42,32 @@ static void arm(const char *kind)
 		die(name);
 }
 
-/*
- * KiB of memory that is free or can be, and what is in slabs: KASAN keeps freed
- * objects for a while. A memmap is pages.
- */
-static unsigned long available(void)
+/* What the lines of a file that are like @format say, in all. */
+static unsigned long total(const char *name, const char *format)
 {
-	unsigned long kib, sum = 0;
+	unsigned long n, sum = 0;
 	char line[128];
-	FILE *f;
+	FILE *f = fopen(name, "r");
 
-	sync();
-	dax_put("/proc/sys/vm/drop_caches", "3");
-	f = fopen("/proc/meminfo", "r");
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %lu", &kib) == 1 ||
-		    sscanf(line, "SUnreclaim: %lu", &kib) == 1)
-			sum += kib;
+		if (sscanf(line, format, &n) == 1)
+			sum += n;
 	if (f)
 		fclose(f);
 	return sum;
+}
+
+/*
+ * KiB of memory that is free or can be, also in the lists of each processor, and
+ * what is in slabs: KASAN keeps freed objects for a while. A memmap is pages.
+ */
+static unsigned long available(void)
+{
+	sync();
+	dax_put("/proc/sys/vm/drop_caches", "3");
+	return total("/proc/meminfo", "MemAvailable: %lu") +
+	       total("/proc/meminfo", "SUnreclaim: %lu") +
+	       total("/proc/zoneinfo", " count: %lu") * (PAGE / KB);
 }
 
 /* Bind, with the @nth allocation failing. Returns an errno; @hit: there was one. */

@@ -5,8 +5,8 @@
 
 static struct iocb iocbs[2];
 
-static void start_aio(struct dax_read *r, int drive, void *prime, void *buf,
-		      off_t at)
+static void start_aio(struct dax_read *r, int drive, void *prime,
+		      const struct iovec *iov, int nr, off_t at)
 {
 	struct iocb *list[] = { &iocbs[0], &iocbs[1] };
 	int n = io_setup(2, &r->ctx);
@@ -14,7 +14,7 @@ static void start_aio(struct dax_read *r, int drive, void *prime, void *buf,
 	errno = -n;
 	dax_must(!n, "io_setup");
 	io_prep_pread(&iocbs[0], drive, prime, PRIME, 0);
-	io_prep_pread(&iocbs[1], drive, buf, r->len, at);
+	io_prep_preadv(&iocbs[1], drive, iov, nr, at);
 	iocbs[1].data = r;
 	n = io_submit(r->ctx, 1, &list[0]);
 	errno = -n;
@@ -24,8 +24,8 @@ static void start_aio(struct dax_read *r, int drive, void *prime, void *buf,
 	dax_must(n == 1, "io_submit");
 }
 
-static void start_uring(struct dax_read *r, int drive, void *prime, void *buf,
-			off_t at)
+static void start_uring(struct dax_read *r, int drive, void *prime,
+			const struct iovec *iov, int nr, off_t at)
 {
 	struct io_uring_sqe *sqe;
 	int n = io_uring_queue_init(4, &r->ring, 0);
@@ -36,24 +36,35 @@ static void start_uring(struct dax_read *r, int drive, void *prime, void *buf,
 	io_uring_prep_read(sqe, drive, prime, PRIME, 0);
 	io_uring_sqe_set_data(sqe, NULL);
 	sqe = io_uring_get_sqe(&r->ring);
-	io_uring_prep_read(sqe, drive, buf, r->len, at);
+	io_uring_prep_readv(sqe, drive, iov, nr, at);
 	io_uring_sqe_set_data(sqe, r);
 	n = io_uring_submit(&r->ring);
 	errno = -n;
 	dax_must(n == 2, "io_uring_submit");
 }
 
+void dax_start_readv(struct dax_read *r, enum dax_engine engine, int drive,
+		     const struct iovec *iov, int nr, off_t at)
+{
+	void *prime = dax_anon(PRIME);
+	int i;
+
+	*r = (struct dax_read){ .engine = engine, .left = 2 };
+	for (i = 0; i < nr; i++)
+		r->len += iov[i].iov_len;
+	if (engine == DAX_AIO)
+		start_aio(r, drive, prime, iov, nr, at);
+	else
+		start_uring(r, drive, prime, iov, nr, at);
+	dax_still_reading(r, "at its start");
+}
+
 void dax_start_read(struct dax_read *r, enum dax_engine engine, int drive,
 		    void *buf, size_t len, off_t at)
 {
-	void *prime = dax_anon(PRIME);
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
 
-	*r = (struct dax_read){ .engine = engine, .len = len, .left = 2 };
-	if (engine == DAX_AIO)
-		start_aio(r, drive, prime, buf, at);
-	else
-		start_uring(r, drive, prime, buf, at);
-	dax_still_reading(r, "at its start");
+	dax_start_readv(r, engine, drive, &iov, 1, at);
 }
 
 static bool reap_aio(struct dax_read *r, bool wait)

@@ -9,6 +9,7 @@
 
 #include <libaio.h>
 #include <liburing.h>
+#include <sys/uio.h>
 
 #include "dax_test.h"
 
@@ -25,6 +26,8 @@ struct dax_read {
 
 void dax_start_read(struct dax_read *r, enum dax_engine engine, int drive,
 		    void *buf, size_t len, off_t at);
+void dax_start_readv(struct dax_read *r, enum dax_engine engine, int drive,
+		     const struct iovec *iov, int nr, off_t at);
 
 /* Runs the test again if the read has ended: then it would show nothing. */
 void dax_still_reading(struct dax_read *r, const char *when);

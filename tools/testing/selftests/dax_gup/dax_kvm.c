@@ -2,7 +2,8 @@
 /*
  * A DAX file as the memory of a virtual machine, by leaves of 2M and of 4K: what
  * the machine writes is in the file, by mappings as large as the leaf; the log of
- * dirty pages; the file cut while the machine writes.
+ * dirty pages; the file cut while the machine writes. A device of device-dax, by
+ * leaves of 4K, 2M or 1G.
  */
 #include <linux/falloc.h>
 #include <linux/kvm.h>
@@ -11,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
 
+#include "dax_device.h"
 #include "dax_leaf.h"
 
 #define DATA		(opt.seed + 1)
@@ -62,20 +64,14 @@ static void flat(struct kvm_segment *s, unsigned int type)
 	};
 }
 
-/* A machine of one processor, its memory the file by leaves of 2M, or by ptes. */
-static void boot(bool huge)
+/* A machine of one processor, its memory the mapping vm.m. */
+static void boot_it(void)
 {
 	int kvm = open("/dev/kvm", O_RDWR), size;
 	struct kvm_sregs sregs;
 	unsigned char *code = dax_anon(PAGE);
 
-	if (kvm < 0)
-		dax_skip("no /dev/kvm: guest/run wants --cpu max,+svm");
-	sync();		/* ext4 has freed blocks again after a commit */
-	vm.m.fd = dax_open("memory", 3 * HUGE, DAX_UNWRITTEN);
-	vm.m.len = LEN;
-	vm.from = huge ? 0 : PAGE;
-	vm.m.p = dax_map_at(NULL, vm.m.fd, LEN, vm.from, PROT_READ | PROT_WRITE, MAP_SHARED);
+	dax_must(kvm >= 0, "/dev/kvm");
 	memset(vm.m.p, 0, LEN);
 
 	vm.vm = ioctl(kvm, KVM_CREATE_VM, 0);
@@ -83,7 +79,7 @@ static void boot(bool huge)
 	memcpy(code, once, sizeof(once));
 	memcpy(code + PAGE / 2, for_ever, sizeof(for_ever));
 	slot(0, CODE, code, PAGE, 0);
-	slot(1, GUEST, vm.m.p, LEN, 0);
+	slot(1, GUEST, vm.m.p, vm.m.len, 0);
 	vm.cpu = ioctl(vm.vm, KVM_CREATE_VCPU, 0);
 	dax_must(vm.cpu >= 0, "KVM_CREATE_VCPU");
 	size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -97,6 +93,24 @@ static void boot(bool huge)
 	flat(&sregs.ss, 3);
 	sregs.cr0 |= 1;
 	dax_must(!ioctl(vm.cpu, KVM_SET_SREGS, &sregs), "KVM_SET_SREGS");
+}
+
+static void want_kvm(void)
+{
+	if (access("/dev/kvm", R_OK | W_OK))
+		dax_skip("no /dev/kvm: guest/run wants --cpu max,+svm");
+}
+
+/* Of a file, by leaves of 2M, or by ptes. */
+static void boot(bool huge)
+{
+	want_kvm();
+	sync();		/* ext4 has freed blocks again after a commit */
+	vm.m.fd = dax_open("memory", 3 * HUGE, DAX_UNWRITTEN);
+	vm.m.len = LEN;
+	vm.from = huge ? 0 : PAGE;
+	vm.m.p = dax_map_at(NULL, vm.m.fd, LEN, vm.from, PROT_READ | PROT_WRITE, MAP_SHARED);
+	boot_it();
 }
 
 static void set_off(unsigned long rip, size_t at, size_t nr, size_t stride, uint32_t value)
@@ -119,17 +133,24 @@ static void store(size_t at, size_t nr, size_t stride, uint32_t value)
 			 (unsigned long long)vm.run->mmio.phys_addr);
 }
 
-/* Read by read(2): what the machine has stored by store(0, all words, 4, value) */
+/* What the machine has stored by store(0, all words, 4, value) */
+static void expect_stored(const uint32_t *words, uint32_t value, const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < LEN / 4; i++)
+		if (words[i] != value + (uint32_t)i)
+			dax_fail("%s: word %zu is %#x, not %#x", what, i, words[i],
+				 value + (uint32_t)i);
+}
+
+/* The same, read by read(2) */
 static void expect_words(uint32_t value, const char *what)
 {
 	uint32_t *buf = dax_anon(LEN);
-	size_t i;
 
 	dax_must(pread(vm.m.fd, buf, LEN, vm.from) == (ssize_t)LEN, "pread");
-	for (i = 0; i < LEN / 4; i++)
-		if (buf[i] != value + (uint32_t)i)
-			dax_fail("%s: word %zu of the file is %#x, not %#x", what, i, buf[i],
-				 value + (uint32_t)i);
+	expect_stored(buf, value, what);
 	munmap(buf, LEN);
 }
 
@@ -322,6 +343,40 @@ static void hole_in_it(void)
 		dax_fail("the page behind the hole has %#x", word[0]);
 }
 
+/* The machine's mappings are as large as the leaves, and go with them. */
+static void of_device(void)
+{
+	unsigned long want_1g = 0, want_2m = 0, want_4k = 0;
+	uint32_t value = opt.seed;
+	size_t align;
+
+	want_kvm();
+	align = dax_device_attribute("align");
+	if (align == PAGE)
+		want_4k = LEN / PAGE;
+	else if (align == HUGE)
+		want_2m = LEN / HUGE;
+	else
+		want_1g = 1;
+	vm.m = dax_device_map(LEN);
+	boot_it();
+	store(0, LEN / 4, 4, value);
+	expect_stored((uint32_t *)dax_device_map(LEN).p, value, "stored");
+	expect_pages(want_2m, want_4k, "stored");
+	if (pages("1g") != want_1g)
+		dax_fail("%lu mappings of 1G, expected %lu", pages("1g"), want_1g);
+	dax_must(!madvise(vm.m.p, vm.m.len, MADV_DONTNEED), "MADV_DONTNEED");
+	expect_pages(0, 0, "of no leaf");
+	if (pages("1g"))
+		dax_fail("a mapping of 1G of no leaf");
+	store(0, LEN / 4, 4, ~value);
+	expect_stored((uint32_t *)vm.m.p, ~value, "stored again");
+}
+
+static const struct dax_test devices[] = {
+	{ "gup: device: KVM: mappings as large as the leaves", of_device },
+};
+
 static const struct dax_test tests[] = {
 	{ "gup: KVM: memory by 2M leaves: mappings of 2M, and the file has it", writes_2m },
 	{ "gup: KVM: memory by 4K leaves: mappings of 4K, and the file has it", writes_4k },
@@ -332,5 +387,7 @@ static const struct dax_test tests[] = {
 
 int main(int argc, char **argv)
 {
+	if (dax_is_device(argc, argv))
+		return dax_main(argc, argv, devices, ARRAY_SIZE(devices));
 	return dax_main(argc, argv, tests, ARRAY_SIZE(tests));
 }

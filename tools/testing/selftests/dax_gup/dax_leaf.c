@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Leaves, as /proc/self/pagemap has them. */
+#include <sys/resource.h>
+
 #include "dax_leaf.h"
 
 uint64_t dax_pagemap(const void *p)
@@ -19,6 +21,33 @@ bool dax_is_huge(const void *p)
 	size_t present;
 
 	return dax_huge((const void *)((uintptr_t)p & ~(PAGE - 1)), PAGE, &present);
+}
+
+long dax_faults(void)
+{
+	struct rusage ru;
+
+	dax_must(!getrusage(RUSAGE_THREAD, &ru), "getrusage");
+	return ru.ru_minflt + ru.ru_majflt;
+}
+
+long dax_load_faults(const unsigned char *p, size_t len, size_t step)
+{
+	long before = dax_faults();
+	size_t at;
+
+	for (at = 0; at < len; at += step)
+		__atomic_load_n(p + at, __ATOMIC_RELAXED);
+	return dax_faults() - before;
+}
+
+long dax_store_faults(unsigned char *p)
+{
+	long before = dax_faults();
+
+	__atomic_fetch_xor(p, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_xor(p, 1, __ATOMIC_RELAXED);
+	return dax_faults() - before;
 }
 
 unsigned char *dax_map_at(unsigned char *p, int fd, size_t len, off_t off, int prot,

@@ -34,6 +34,12 @@ struct dax_scan {
 uint64_t dax_pagemap(const void *p);
 bool dax_is_huge(const void *p);
 
+/* How many faults this thread has had, and has where it loads a byte each @step. */
+long dax_faults(void);
+long dax_load_faults(const unsigned char *p, size_t len, size_t step);
+/* Stores to @p until they fault no more, and leaves what was there. */
+long dax_store_faults(unsigned char *p);
+
 /* Map at @p, which nothing else needs, or where 2M are aligned if it is NULL. */
 unsigned char *dax_map_at(unsigned char *p, int fd, size_t len, off_t off, int prot,
 			  int flags);

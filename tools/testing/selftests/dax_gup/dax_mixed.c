@@ -19,17 +19,23 @@ static bool is_dax(int fd)
 	return sx.stx_attributes & STATX_ATTR_DAX;
 }
 
+static void set_dax(int fd, bool on)
+{
+	struct fsxattr attr;
+
+	dax_must(!ioctl(fd, FS_IOC_FSGETXATTR, &attr), "FS_IOC_FSGETXATTR");
+	attr.fsx_xflags &= ~FS_XFLAG_DAX;
+	attr.fsx_xflags |= on ? FS_XFLAG_DAX : 0;
+	dax_must(!ioctl(fd, FS_IOC_FSSETXATTR, &attr), "FS_IOC_FSSETXATTR");
+}
+
 /* Whether files that are made in the test's directory from now on are DAX. */
 static void make_dax(bool on)
 {
 	int dir = open(opt.dir, O_RDONLY | O_DIRECTORY);
-	struct fsxattr attr;
 
 	dax_must(dir >= 0, "open %s", opt.dir);
-	dax_must(!ioctl(dir, FS_IOC_FSGETXATTR, &attr), "FS_IOC_FSGETXATTR");
-	attr.fsx_xflags &= ~FS_XFLAG_DAX;
-	attr.fsx_xflags |= on ? FS_XFLAG_DAX : 0;
-	dax_must(!ioctl(dir, FS_IOC_FSSETXATTR, &attr), "FS_IOC_FSSETXATTR");
+	set_dax(dir, on);
 	close(dir);
 }
 
@@ -224,6 +230,54 @@ static void between(void)
 	expect_bytes(&m, opt.seed + 2, opt.seed + 2);
 }
 
+static int reopen(const char *path)
+{
+	int fd = open(path, O_RDWR);
+
+	dax_must(fd >= 0, "open");
+	return fd;
+}
+
+/*
+ * The flag changes what the file is when it comes into the cache next. A pipe has a
+ * page of it.
+ */
+static void changed_under_dma(void)
+{
+	struct dax_map m = new_pair();
+	struct iovec iov = { m.p, PAGE };
+	int pipefd[2], fd;
+	char buf[PAGE];
+	uint64_t end;
+	pid_t pid;
+
+	dax_must(!pipe(pipefd), "pipe");
+	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == PAGE, "vmsplice");
+	set_dax(m.fd, false);
+	drop_pair(&m);
+	pid = dax_fork();
+	if (!pid) {
+		dax_expect_file(reopen(m.path), 0, m.len, 0, opt.seed, "the file, opened again");
+		_exit(0);
+	}
+	if (!dax_ends(pid, 10)) {
+		close(pipefd[0]);
+		close(pipefd[1]);
+		dax_fail("the file cannot be opened while a pipe has a page of it");
+	}
+	dax_reap(pid, "who opens it again");
+	end = dax_now() + 10000000000;
+	dax_must(read(pipefd[0], buf, PAGE) == PAGE, "read");
+	dax_expect(buf, PAGE, 0, opt.seed, "what the pipe held");
+	for (fd = reopen(m.path); is_dax(fd); fd = reopen(m.path)) {
+		if (dax_now() > end)
+			dax_fail("the flag has no effect when the page is idle");
+		close(fd);
+		dax_must(dax_put("/proc/sys/vm/drop_caches", "2"), "drop_caches");
+	}
+	dax_expect_file(fd, 0, m.len, 0, opt.seed, "the file without DAX");
+}
+
 static const struct dax_test tests[] = {
 	{ "dax: FICLONE of a plain file to a DAX file is refused", cloned_to_dax },
 	{ "dax: FICLONE of a DAX file to a plain file is refused", cloned_to_plain },
@@ -241,6 +295,7 @@ static const struct dax_test tests[] = {
 	{ "longterm: no FIDEDUPERANGE of a plain file to a pinned one", busy_dedupe_to_dax },
 	{ "longterm: no FIDEDUPERANGE of a pinned file to a plain one", busy_dedupe_to_plain },
 	{ "dax: EXT4_IOC_MOVE_EXT of a DAX file, plain donor, is refused", moved_to_dax },
+	{ "gup: a file whose DAX flag changes under DMA can be opened", changed_under_dma },
 	/* Last: a kernel that does it dies of it. */
 	{ "break: EXT4_IOC_MOVE_EXT of a plain file, DAX donor, is refused", moved_to_plain },
 };

@@ -8,8 +8,10 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "dax_badblock.h"
+#include "dax_device.h"
 #include "dax_leaf.h"
 
 #define DATA		(opt.seed + 1)
@@ -42,9 +44,11 @@ struct actor {
 
 static unsigned char *map_of(int fd, off_t from, int flags)
 {
-	unsigned char *p = dax_map_at(NULL, fd, file.len - from, from,
-				      PROT_READ | PROT_WRITE, flags);
+	unsigned char *p;
 
+	if (opt.device)
+		return dax_device_map(file.len).p + file.bad;
+	p = dax_map_at(NULL, fd, file.len - from, from, PROT_READ | PROT_WRITE, flags);
 	return p + file.bad - from;
 }
 
@@ -160,6 +164,14 @@ static void on_sigbus(void (*fn)(int, siginfo_t *, void *))
 	dax_must(!sigaction(SIGBUS, &sa, NULL), "sigaction");
 }
 
+/* The page frame at @p. Of a device, not by pagemap, which takes a leaf of 1G away. */
+static uint64_t pfn_of(const void *p)
+{
+	if (opt.device)
+		return (dax_device_attribute("resource") + file.bad) / PAGE;
+	return DAX_PM_PFN(dax_pagemap(p));
+}
+
 /* Signals are there before the process that poisons goes on: none is waited for. */
 static void act(const struct actor *a, int ready, int end, bool early)
 {
@@ -170,7 +182,7 @@ static void act(const struct actor *a, int ready, int end, bool early)
 	dax_must(!early || !prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0),
 		 "PR_MCE_KILL");
 	me->at = a->map();
-	me->pfn = DAX_PM_PFN(dax_pagemap(me->at));
+	me->pfn = pfn_of(me->at);
 	if (!opt.device && a->lsb && dax_is_huge(me->at) != huge)
 		dax_fail("%s: the wrong leaf", a->who);
 	dax_must(write(ready, "", 1) == 1, "write");
@@ -325,11 +337,8 @@ static void make_files(bool huge)
 	file.len = 3 * HUGE;
 	file.bad = HUGE + 5 * PAGE;
 	file.beside = huge ? HUGE : PAGE;
-	if (opt.device) {
-		file.fd = open(opt.device, O_RDWR);
-		dax_must(file.fd >= 0, "open %s", opt.device);
+	if (opt.device)
 		return;
-	}
 	file.from = huge ? 0 : PAGE;
 	file.fd = dax_written("file", file.len, DATA);
 	file.other = dax_written("other", file.len, DATA);
@@ -367,6 +376,22 @@ static void leaf_2m(void)
 	};
 
 	make_files(true);
+	play(actors, ARRAY_SIZE(actors), true, true);
+}
+
+/* As large as the device: there is none beside it. */
+static void leaf_1g(void)
+{
+	static const struct actor actors[] = {
+		{ "poisons it", stores, 30, false },
+		{ "loads", loads, 30, false },
+		{ "stores", stores, 30, false },
+		{ "has never touched it", touches_nothing, 0, false },
+		{ "has unmapped it", has_unmapped, 0, false },
+	};
+
+	make_files(true);
+	file.len = dax_device_attribute("align");
 	play(actors, ARRAY_SIZE(actors), true, true);
 }
 
@@ -416,6 +441,19 @@ static bool has_rmapbt(int fd)
 	return !ioctl(fd, _IOR('X', 100, geometry), geometry) && geometry[23] & 1 << 19;
 }
 
+static void make_clone(void)
+{
+	make_files(false);
+	file.clone = dax_open("clone", 0, DAX_HOLE);
+	if (ioctl(file.clone, FICLONE, file.fd)) {
+		if (errno == EOPNOTSUPP || errno == ENOTTY || errno == EINVAL)
+			dax_skip("no reflink here");
+		dax_fail_errno("FICLONE");
+	}
+	if (!has_rmapbt(file.fd))
+		dax_skip("xfs without rmapbt has no way from a block to the files that share it");
+}
+
 /* Who shares a page is found by the file system, which needs a tree for that. */
 static void shared(void)
 {
@@ -427,16 +465,75 @@ static void shared(void)
 		{ "loads another file", loads_another, 0, true },
 	};
 
-	make_files(false);
-	file.clone = dax_open("clone", 0, DAX_HOLE);
-	if (ioctl(file.clone, FICLONE, file.fd)) {
-		if (errno == EOPNOTSUPP || errno == ENOTTY || errno == EINVAL)
-			dax_skip("no reflink here");
-		dax_fail_errno("FICLONE");
-	}
-	if (!has_rmapbt(file.fd))
-		dax_skip("xfs without rmapbt has no way from a block to the files that share it");
+	make_clone();
 	play(actors, ARRAY_SIZE(actors), true, true);
+}
+
+/* The inode of a file that is gone, with a page in a pipe, cannot be had any more. */
+static void going(void)
+{
+	char path[256], buf[PAGE];
+	struct iovec iov;
+	struct timespec tick = { .tv_nsec = 20000000 };
+	uint64_t end, pfn;
+	unsigned char *p;
+	int pipefd[2];
+
+	if (access("/sys/kernel/debug/dev_pagemap", F_OK))
+		dax_skip("eviction does not wait here");
+	make_clone();
+	p = loads();
+	load(p + PAGE);
+	pfn = pfn_of(p);
+	iov = (struct iovec){ p + PAGE, PAGE };
+	dax_must(!pipe(pipefd) && vmsplice(pipefd[1], &iov, 1, 0) == (ssize_t)PAGE, "vmsplice");
+	dax_must(!munmap(p - file.bad + file.from, file.len - file.from), "munmap");
+	dax_path(path, sizeof(path), "file");
+	dax_must(!close(file.fd) && !unlink(path), "unlink");
+	poison_by_pfn(pfn);
+	/* The clone's, too: it is there to be written over. */
+	dax_must(!fsync(dax_written("after", PAGE, DATA)), "fsync of another file");
+	dax_must(read(pipefd[0], buf, PAGE) == (ssize_t)PAGE, "read");
+	dax_expect(buf, PAGE, file.bad + PAGE, DATA, "what the pipe held");
+	/* A write to what is shared reads it first. */
+	end = dax_now() + 30000000000;
+	while (dax_is_shared(file.clone, file.bad)) {
+		if (dax_now() > end)
+			dax_fail("the file is not evicted");
+		nanosleep(&tick, NULL);
+	}
+	dax_set_bad(file.clone, file.bad);
+	dax_heal(file.clone, file.bad, DATA);
+}
+
+static void range(void)
+{
+	enum { NR = 3 };
+	unsigned long before = corrupted(), now;
+	static struct seen here;
+	unsigned char *p;
+	pid_t pid;
+	int i;
+
+	make_files(true);
+	pid = dax_fork();
+	if (!pid) {
+		me = &here;
+		on_sigbus(bus);
+		p = stores();
+		if (!dax_is_huge(p))
+			dax_fail("no 2M leaf");
+		dax_must(!madvise(p, NR * PAGE, MADV_HWPOISON), "MADV_HWPOISON");
+		_exit(0);
+	}
+	dax_reap(pid, "who poisons them");
+	now = corrupted();
+	for (i = 0; i < NR; i++) {
+		dax_set_bad(file.fd, file.bad + i * PAGE);
+		dax_heal(file.fd, file.bad + i * PAGE, DATA);
+	}
+	if (now != before + NR * PAGE / KB)
+		dax_fail("of %d pages %lu kB are poisoned", NR, now - before);
 }
 
 static const struct dax_test files[] = {
@@ -446,20 +543,19 @@ static const struct dax_test files[] = {
 	{ "told: both files' processes, of a poisoned page that they share", shared },
 	{ "told: who did not ask for early signals", not_asked },
 	{ "gup: poison by pfn, from a process that does not map it", by_pfn },
+	{ "gup: each page of a range is poisoned, in a 2M leaf", range },
+	{ "gup: poison in a file that waits for its eviction", going },
 };
 
 static const struct dax_test devices[] = {
 	{ "gup: device: a poisoned page in a 4K leaf: who maps it is told", leaf_4k },
 	{ "told: device: of a poisoned page in a 2M leaf, and where it is", leaf_2m },
+	{ "told: device: of a poisoned page in a 1G leaf, and where it is", leaf_1g },
 };
 
 int main(int argc, char **argv)
 {
-	struct stat st;
-	int i;
-
-	for (i = 1; i < argc; i++)
-		if (!stat(argv[i], &st) && S_ISCHR(st.st_mode))
-			return dax_main(argc, argv, devices, ARRAY_SIZE(devices));
+	if (dax_is_device(argc, argv))
+		return dax_main(argc, argv, devices, ARRAY_SIZE(devices));
 	return dax_main(argc, argv, files, ARRAY_SIZE(files));
 }

@@ -111,13 +111,13 @@ static void hold(int pipefd[2], void *p)
 	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == PAGE, "vmsplice");
 }
 
-/* The first extent of a file, in bytes of the device */
-static struct fiemap_extent extent(int fd)
+/* The extent of a file at @off, in bytes of the device */
+static struct fiemap_extent extent(int fd, off_t off)
 {
 	struct {
 		struct fiemap map;
 		struct fiemap_extent ext;
-	} arg = { .map = { .fm_length = FIEMAP_MAX_OFFSET, .fm_flags = FIEMAP_FLAG_SYNC,
+	} arg = { .map = { .fm_start = off, .fm_length = PAGE, .fm_flags = FIEMAP_FLAG_SYNC,
 			   .fm_extent_count = 1 } };
 
 	dax_must(!ioctl(fd, FS_IOC_FIEMAP, &arg) && arg.map.fm_mapped_extents == 1, "FIEMAP");
@@ -134,7 +134,7 @@ static bool next_owner(unsigned int nr, uint64_t at)
 	snprintf(name, sizeof(name), "next-%u", nr);
 	fd = dax_open(name, 0, DAX_HOLE);
 	dax_must(!fallocate(fd, 0, 0, LEN), "fallocate");
-	ext = extent(fd);
+	ext = extent(fd, 0);
 	close(fd);
 	return ext.fe_physical <= at && at < ext.fe_physical + ext.fe_length;
 }
@@ -151,22 +151,51 @@ static void no_owners(unsigned int nr)
 	dax_must(!syncfs(a.fd), "syncfs");
 }
 
+/* What a pipe keeps from being allocated keeps nobody from what is free beside it. */
+static void large_file(int pipefd[2])
+{
+	int fd = dax_open("large", 0, DAX_HOLE);
+	pid_t pid = dax_fork();
+	char path[256];
+
+	if (!pid) {
+		dax_must(!fallocate(fd, 0, 0, dax_free_bytes(fd) / 10 * 9), "fallocate");
+		_exit(0);
+	}
+	if (!dax_ends(pid, 10)) {
+		close(pipefd[0]);
+		close(pipefd[1]);
+		dax_fail("a large file waits for what a pipe holds");
+	}
+	dax_reap(pid, "a large file");
+	dax_path(path, sizeof(path), "large");
+	dax_must(!close(fd) && !unlink(path), "unlink");
+}
+
 /*
  * A page of one is in a pipe when a store gives it a block of its own; then the
  * other file goes, and with it the old block. Who gets that next?
  */
-static void given_up(void)
+static void given_up(bool broken)
 {
 	enum { NR = 200 };
 	uint64_t at, before, end = dax_now() + 10000000000;
 	int pipefd[2];
 	char buf[PAGE];
 	unsigned int i;
+	pid_t pid;
 
 	clone_a();
 	dax_expect(a.p, LEN, 0, opt.seed, "original");
-	at = extent(a.fd).fe_physical;
+	at = extent(a.fd, 0).fe_physical;
 	hold(pipefd, a.p);
+	if (broken) {
+		pid = dax_fork();
+		if (!pid)
+			_exit(ftruncate(a.fd, 0));
+		dax_wait_asleep(pid, "truncate");
+		dax_must(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid, "kill");
+	}
 	dax_fill(a.p, LEN, 0, opt.seed + 1);
 	before = dax_free_bytes(a.fd);
 	dax_must(!munmap(b.p, LEN) && !close(b.fd) && !unlink(b.path), "unlink the clone");
@@ -175,6 +204,7 @@ static void given_up(void)
 		if (dax_now() > end)
 			dax_fail("the blocks of the clone are not free");
 	dax_must(!syncfs(a.fd), "syncfs");
+	large_file(pipefd);
 	for (i = 0; i < NR; i++)
 		if (next_owner(i, at))
 			dax_fail("a file has the block that a pipe holds, after its block was freed");
@@ -189,6 +219,81 @@ static void given_up(void)
 		if (i % NR == NR - 1)
 			no_owners(NR);
 	}
+}
+
+static void given_up_by_a_store(void)
+{
+	given_up(false);
+}
+
+/* A truncate of the one has begun, and waits or does no more. */
+static void given_up_after_a_break(void)
+{
+	given_up(true);
+}
+
+/* Where a file's page is when it is allocated anew: behind the one before it, if that is free */
+static uint64_t anew(int fd, off_t page)
+{
+	struct fiemap_extent ext;
+
+	dax_must(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page, PAGE), "punch");
+	dax_must(!syncfs(fd), "syncfs");
+	dax_must(!fallocate(fd, 0, page, PAGE), "fallocate");
+	ext = extent(fd, page);
+	return ext.fe_physical + page - ext.fe_logical;
+}
+
+/* The same with a page of a 2M leaf, of which only that page's block is freed. */
+static void given_up_of_a_leaf(void)
+{
+	const off_t page = 300 * PAGE;
+	uint64_t at, end;
+	int pipefd[2];
+	char buf[PAGE];
+
+	a = dax_new_huge("leaf", 1, opt.seed);
+	b = dax_new("rest", HUGE, DAX_HOLE);
+	if (ioctl(b.fd, FICLONE, a.fd))
+		dax_skip("FICLONE: %s", strerrorname_np(errno));
+	dax_expect(a.p, HUGE, 0, opt.seed, "original");
+	at = extent(a.fd, 0).fe_physical + page;
+	hold(pipefd, a.p + page);
+	dax_fill(a.p, HUGE, 0, opt.seed + 1);
+	if (anew(b.fd, page) == at)
+		dax_fail("the clone has a block anew that a pipe holds, after its block was freed");
+	dax_must(read(pipefd[0], buf, PAGE) == PAGE, "read");
+	dax_expect(buf, PAGE, page, opt.seed, "what the pipe held");
+	end = dax_now() + 10000000000;
+	while (anew(b.fd, page) != at)
+		if (dax_now() > end)
+			dax_fail("the block is not free again");
+}
+
+/* Its buffer ends in the midst of a page, at the third. */
+static void cut_short(void)
+{
+	enum { OFF = 100 };
+	unsigned char *buf = dax_anon(16 * PAGE);
+	ssize_t n;
+
+	dax_fill(buf, 16 * PAGE, 0, opt.seed + 1);
+	dax_must(!munmap(buf + 2 * PAGE, 14 * PAGE), "munmap");
+	clone_a();
+	n = pwrite(a.fd, buf + OFF, 8 * PAGE - OFF, 0);
+	if (n <= 0 || n > 2 * PAGE - OFF)
+		dax_fail("pwrite: %zd", n);
+	dax_expect_file(a.fd, 0, n, OFF, opt.seed + 1, "what was written");
+	dax_expect_file(a.fd, n, LEN - n, n, opt.seed, "what was not");
+	dax_expect(b.p, LEN, 0, opt.seed, "clone");
+
+	/* Whatever it left behind is not what a page of the file becomes. */
+	dax_must(!munmap(b.p, LEN) && !close(b.fd) && !unlink(b.path), "unlink the clone");
+	dax_fill(a.p + 3 * PAGE, PAGE, 0, opt.seed + 2);
+	dax_must(!fsync(a.fd), "fsync");
+	dax_expect_file(a.fd, 3 * PAGE, PAGE, 0, opt.seed + 2, "a store after that");
+	dax_expect(a.p + 3 * PAGE, PAGE, 0, opt.seed + 2, "a store after that, mapped");
+	dax_expect_file(a.fd, 4 * PAGE, LEN - 4 * PAGE, 4 * PAGE, opt.seed, "what was not");
 }
 
 /* A 2M leaf maps the one; a page of the other is in a pipe, and the file goes. */
@@ -224,7 +329,10 @@ static const struct dax_test tests[] = {
 	{ "gup: O_DIRECT from what a truncate has left unshared", truncate_one },
 	{ "gup: clone with a page held", held },
 	{ "gup: a 2M mapping works beside a held page of a clone that goes", beside_a_page },
-	{ "break: what copy-on-write gave up under DMA has no next owner", given_up },
+	{ "break: what copy-on-write gave up under DMA has no next owner", given_up_by_a_store },
+	{ "break: nor where a truncate had begun", given_up_after_a_break },
+	{ "break: nor what it gave up of a 2M leaf", given_up_of_a_leaf },
+	{ "break: a write to shared blocks that is cut short leaves the rest", cut_short },
 };
 
 int main(int argc, char **argv)

@@ -123,6 +123,21 @@ void dax_reap(pid_t pid, const char *who)
 		_exit(WEXITSTATUS(status));	/* its reason stands already */
 }
 
+/* Is @pid a zombie in time? It is still to be reaped. */
+bool dax_ends(pid_t pid, unsigned int seconds)
+{
+	uint64_t end = dax_now() + seconds * 1000000000ULL;
+	struct timespec tick = { .tv_nsec = 10000000 };
+	siginfo_t info;
+
+	do {
+		info.si_pid = 0;
+		dax_must(!waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT), "waitid");
+		nanosleep(&tick, NULL);
+	} while (!info.si_pid && dax_now() < end);
+	return info.si_pid;
+}
+
 /* Returns when @pid sleeps in the kernel, or is a zombie. */
 void dax_wait_asleep(pid_t pid, const char *who)
 {
@@ -312,6 +327,17 @@ void dax_unbind_driver(void)
 		strcat(link, "/driver/unbind");
 	}
 	dax_must(dax_put(link, strrchr(path, '/') + 1), "unbind by %s", link);
+}
+
+bool dax_is_device(int argc, char **argv)
+{
+	struct stat st;
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (!stat(argv[i], &st) && S_ISCHR(st.st_mode))
+			return true;
+	return false;
 }
 
 int dax_main(int argc, char **argv, const struct dax_test *tests, size_t nr)

@@ -62,6 +62,9 @@ extern struct dax_opt opt;
 
 int dax_main(int argc, char **argv, const struct dax_test *tests, size_t nr);
 
+/* Whether the tests will be on a character device, not on a file system. */
+bool dax_is_device(int argc, char **argv);
+
 /* For a program that is no set of tests: its failures go to its output. */
 void dax_alone(void);
 
@@ -83,6 +86,7 @@ void __printf(1, 2) dax_note(const char *fmt, ...);
 pid_t dax_fork(void);
 void dax_reap(pid_t pid, const char *who);
 void dax_wait_asleep(pid_t pid, const char *who);
+bool dax_ends(pid_t pid, unsigned int seconds);
 
 /* The byte at offset @off of the stream @seed is always the same. */
 void dax_fill(void *buf, size_t len, uint64_t off, uint64_t seed);

@@ -2,12 +2,10 @@
 /*
  * Those walkers of page tables that no other program asks about DAX leaves, of 4K
  * and 2M: fault-around, pagemap, smaps, mincore, MADV_REMOVE, fsync's write
- * protection, core dumps, hmm_range_fault(), migration to a device.
+ * protection, core dumps.
  */
 #include <elf.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/sysmacros.h>
 
 #include "dax_leaf.h"
 
@@ -31,6 +29,8 @@ static void pagemap(void)
 		pfn = DAX_PM_PFN(entry);
 		if (!(entry & DAX_PM_PRESENT))
 			dax_fail("%#zx in a 2M leaf: not present", at);
+		if (!(entry & DAX_PM_FILE))
+			dax_fail("%#zx in a 2M leaf: not of a file", at);
 		if (pfn % (HUGE / PAGE) != at % HUGE / PAGE)
 			dax_fail("%#zx in a 2M leaf: pfn %#llx", at, (unsigned long long)pfn);
 		entry = dax_pagemap(by_4k.p + at - PAGE);
@@ -145,41 +145,23 @@ static void in_core(void)
 			dax_fail("mincore: page %zu is %s", i, vec[i] & 1 ? "there" : "not there");
 }
 
-static long faults(void)
-{
-	struct rusage ru;
-
-	dax_must(!getrusage(RUSAGE_SELF, &ru), "getrusage");
-	return ru.ru_minflt + ru.ru_majflt;
-}
-
-/* Stores to @p until they fault no more; returns how many did. */
-static long store_faults(unsigned char *p)
-{
-	long before = faults();
-
-	__atomic_fetch_xor(p, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_xor(p, 1, __ATOMIC_RELAXED);
-	return faults() - before;
-}
-
 /* fsync writes an entry back once: every leaf of it is made read-only for that. */
 static void clean(void)
 {
 	long by_2m_faults, by_4k_faults;
 
 	map_both();
-	store_faults(by_2m.p + PAGE);
-	store_faults(by_4k.p);
-	if (store_faults(by_2m.p + PAGE) || store_faults(by_4k.p))
+	dax_store_faults(by_2m.p + PAGE);
+	dax_store_faults(by_4k.p);
+	if (dax_store_faults(by_2m.p + PAGE) || dax_store_faults(by_4k.p))
 		dax_fail("stores to leaves that can be written fault");
 	dax_must(!fsync(by_2m.fd), "fsync");
-	by_2m_faults = store_faults(by_2m.p + PAGE);
-	by_4k_faults = store_faults(by_4k.p);
+	by_2m_faults = dax_store_faults(by_2m.p + PAGE);
+	by_4k_faults = dax_store_faults(by_4k.p);
 	if (by_2m_faults != 1 || by_4k_faults != 1)
 		dax_fail("%ld faults in the 2M leaf, %ld in the 4K leaf after fsync, 1 expected",
 			 by_2m_faults, by_4k_faults);
-	if (store_faults(by_2m.p + 9 * PAGE))
+	if (dax_store_faults(by_2m.p + 9 * PAGE))
 		dax_fail("a fault for each page of a 2M leaf after fsync");
 	if (!dax_is_huge(by_2m.p))
 		dax_fail("fsync took the leaf away");
@@ -283,113 +265,6 @@ static void dumped(void)
 	dax_expect(by_2m.p, by_2m.len, 0, DATA, "mapping");
 }
 
-/* As lib/test_hmm_uapi.h has it */
-struct hmm_cmd { uint64_t addr, ptr, npages, cpages, faults; };
-#define HMM_READ	_IOWR('H', 0, struct hmm_cmd)
-#define HMM_WRITE	_IOWR('H', 1, struct hmm_cmd)
-#define HMM_MIGRATE	_IOWR('H', 2, struct hmm_cmd)
-#define HMM_SNAPSHOT	_IOWR('H', 4, struct hmm_cmd)
-#define HMM_WRITABLE	2
-#define HMM_PMD		4
-
-static int hmm_open(void)
-{
-	char line[128], path[200];
-	FILE *f = fopen("/proc/devices", "r");
-	unsigned int nr, major = 0;
-	int fd;
-
-	dax_must(f, "/proc/devices");
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "%u HMM_DMIRRO%*s", &nr) == 1 && strstr(line, "HMM_DMIRROR"))
-			major = nr;
-	fclose(f);
-	if (!major)
-		dax_skip("no HMM_DMIRROR: CONFIG_TEST_HMM is off");
-	snprintf(path, sizeof(path), "/tmp/dax_walk.hmm.%d", getpid());
-	dax_must(!mknod(path, S_IFCHR | 0600, makedev(major, 0)), "mknod %s", path);
-	fd = open(path, O_RDWR);
-	unlink(path);
-	dax_must(fd >= 0, "open %s", path);
-	return fd;
-}
-
-static void hmm_do(int fd, unsigned long what, void *p, void *buf, size_t pages)
-{
-	struct hmm_cmd cmd = { .addr = (uintptr_t)p, .ptr = (uintptr_t)buf, .npages = pages };
-
-	dax_must(!ioctl(fd, what, &cmd), "hmm %lu", what & 0xff);
-	if (what != HMM_SNAPSHOT && cmd.cpages != pages)
-		dax_fail("hmm %lu: %llu pages of %zu", what & 0xff,
-			 (unsigned long long)cmd.cpages, pages);
-}
-
-/* A device that mirrors the page tables reads and writes through them. */
-static void mirrored(void)
-{
-	struct leaf { unsigned char *p; size_t off; unsigned char seen; const char *what; };
-	struct leaf *t, leaves[] = {
-		{ NULL, PAGE, HMM_WRITABLE | HMM_PMD, "2M leaf" },
-		{ NULL, 3 * PAGE, HMM_WRITABLE, "4K leaf" },
-	};
-	unsigned char seen[8], *buf = dax_anon(8 * PAGE);
-	int fd = hmm_open();
-
-	map_both();
-	leaves[0].p = by_2m.p + PAGE;
-	leaves[1].p = by_4k.p + 2 * PAGE;
-	for (t = leaves; t < leaves + ARRAY_SIZE(leaves); t++) {
-		store_faults(t->p);
-		hmm_do(fd, HMM_SNAPSHOT, t->p, seen, 1);
-		if (seen[0] != t->seen)
-			dax_fail("%s: hmm sees %#x, %#x expected", t->what, seen[0], t->seen);
-		hmm_do(fd, HMM_READ, t->p, buf, 8);
-		dax_expect(buf, 8 * PAGE, t->off, DATA, t->what);
-		dax_fill(buf, 8 * PAGE, 5, DATA);
-		hmm_do(fd, HMM_WRITE, t->p, buf, 8);
-		dax_expect_file(by_2m.fd, t->off, 8 * PAGE, 5, DATA, t->what);
-		dax_fill(t->p, 8 * PAGE, t->off, DATA);
-	}
-	/* What it has seen goes with the leaf. */
-	dax_must(!ftruncate(by_2m.fd, HUGE), "ftruncate");
-	hmm_do(fd, HMM_SNAPSHOT, by_2m.p + HUGE, seen, 1);
-	if (seen[0])
-		dax_fail("hmm sees %#x where the file was cut", seen[0]);
-	dax_expect_file(by_2m.fd, 0, HUGE, 0, DATA, "file");
-}
-
-/* A device's own memory takes pages of anonymous memory, and none of DAX. */
-static void kept(void)
-{
-	unsigned char *anon = dax_anon(8 * PAGE), *buf = dax_anon(8 * PAGE), *p[2];
-	struct hmm_cmd cmd = { .ptr = (uintptr_t)buf, .npages = 8 };
-	int fd = hmm_open();
-	uint64_t pfn;
-	size_t i;
-
-	dax_fill(anon, 8 * PAGE, 0, DATA);
-	hmm_do(fd, HMM_MIGRATE, anon, buf, 8);
-	dax_expect(buf, 8 * PAGE, 0, DATA, "anonymous memory in the device");
-	if (dax_pagemap(anon) & DAX_PM_PRESENT)
-		dax_fail("anonymous memory is not in the device");
-	map_both();
-	p[0] = by_2m.p + PAGE;
-	p[1] = by_4k.p + 600 * PAGE;
-	for (i = 0; i < ARRAY_SIZE(p); i++) {
-		pfn = DAX_PM_PFN(dax_pagemap(p[i]));
-		cmd.addr = (uintptr_t)p[i];
-		if (!ioctl(fd, HMM_MIGRATE, &cmd))
-			dax_fail("the device took %s", i ? "4K leaves" : "a part of a 2M leaf");
-		dax_must(errno == EINVAL, "migration to a device, EINVAL expected");
-		if (DAX_PM_PFN(dax_pagemap(p[i])) != pfn)
-			dax_fail("%s is not where it was", i ? "a 4K leaf" : "a 2M leaf");
-	}
-	if (!dax_is_huge(by_2m.p))
-		dax_fail("a leaf is gone");
-	dax_expect(anon, 8 * PAGE, 0, DATA, "anonymous memory, back");
-	dax_expect(by_2m.p, by_2m.len, 0, DATA, "mapping");
-}
-
 static const struct dax_test tests[] = {
 	{ "dax: pagemap has the pfns of 4K and 2M leaves", pagemap },
 	{ "dax: a fault maps nothing around, 4K and 2M leaves", around },
@@ -398,8 +273,6 @@ static const struct dax_test tests[] = {
 	{ "dax: mincore sees 4K and 2M leaves, and none", in_core },
 	{ "dax: fsync write-protects 4K and 2M leaves, once", clean },
 	{ "gup: a core dump of 4K and 2M leaves", dumped },
-	{ "dax: hmm_range_fault() of 4K and 2M leaves", mirrored },
-	{ "dax: migrate_vma_setup() takes no DAX page", kept },
 };
 
 int main(int argc, char **argv)
