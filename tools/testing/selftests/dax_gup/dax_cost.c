@@ -36,6 +36,23 @@ static uint64_t now(clockid_t clock)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
+/*
+ * The same right after a tick of the timer: what is shorter than the time between two
+ * meets none, what is longer meets as many in every run. The first calls fault in what
+ * they need.
+ */
+static uint64_t start(clockid_t clock)
+{
+	struct timespec was, is;
+
+	now(clock);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &was);
+	do {
+		clock_gettime(CLOCK_MONOTONIC_COARSE, &is);
+	} while (is.tv_nsec == was.tv_nsec);
+	return now(clock);
+}
+
 /* Of several times: what is more is the timer's interrupt, not the kernel's work. */
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -82,11 +99,9 @@ static uint64_t touch(const struct kind *k, volatile unsigned char *p, bool writ
 	uint64_t ns;
 	size_t i;
 
-	/* Once for nothing: the first call faults in what it needs. */
-	now(CLOCK_MONOTONIC);
+	before = faults();	/* once for nothing, too */
 	before = faults();
-	before = faults();
-	ns = now(CLOCK_MONOTONIC);
+	ns = start(CLOCK_MONOTONIC);
 	for (i = 0; i < k->len; i += k->size) {
 		if (write)
 			p[i] = 1;
@@ -160,6 +175,7 @@ static void gup_call(const struct kind *k, const struct call *call, int fd, void
 			.gup_flags = 1,		/* FOLL_WRITE */
 		};
 
+		start(CLOCK_MONOTONIC);
 		dax_must(!ioctl(fd, call->cmd, &test), "gup_test");
 		if (test.size != k->len && refused(fd, call->cmd, p)) {
 			say_call(k, call, strerrorname_np(errno));
@@ -308,7 +324,7 @@ static void pages(const struct kind *k)
 	/* The slow way of get and pin marks pages: not those. */
 	p = k->map(k);
 	touch(k, p, true);
-	ns = now(CLOCK_MONOTONIC);
+	ns = start(CLOCK_MONOTONIC);
 	dax_must(!munmap(p, k->len), "munmap");
 	report(k, "munmap", now(CLOCK_MONOTONIC) - ns, k->len / k->size, "leaf");
 }
@@ -337,7 +353,7 @@ static void dax_faults(const struct kind *k, int fd, bool write)
 
 static uint64_t cost_munmap(const struct kind *k, int fd, unsigned char *p)
 {
-	uint64_t ns = now(CLOCK_MONOTONIC);
+	uint64_t ns = start(CLOCK_MONOTONIC);
 
 	(void)fd;
 	dax_must(!munmap(p, k->len), "munmap");
@@ -352,7 +368,7 @@ static uint64_t cost_mremap(const struct kind *k, int fd, unsigned char *p)
 	uint64_t ns;
 
 	(void)fd;
-	ns = now(CLOCK_MONOTONIC);
+	ns = start(CLOCK_MONOTONIC);
 	dax_must(mremap(p, k->len, k->len, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to, "mremap");
 	ns = now(CLOCK_MONOTONIC) - ns;
 	before = faults();
@@ -365,7 +381,7 @@ static uint64_t cost_mremap(const struct kind *k, int fd, unsigned char *p)
 
 static uint64_t fork_once(void)
 {
-	uint64_t ns = now(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t ns = start(CLOCK_THREAD_CPUTIME_ID);
 	pid_t pid = dax_fork();
 
 	if (!pid)
@@ -393,7 +409,7 @@ static uint64_t cost_fork(const struct kind *k, int fd, unsigned char *p)
 
 static uint64_t cost_fsync(const struct kind *k, int fd, unsigned char *p)
 {
-	uint64_t ns = now(CLOCK_MONOTONIC);
+	uint64_t ns = start(CLOCK_MONOTONIC);
 
 	dax_must(!fsync(fd), "fsync");
 	ns = now(CLOCK_MONOTONIC) - ns;
@@ -403,7 +419,7 @@ static uint64_t cost_fsync(const struct kind *k, int fd, unsigned char *p)
 
 static uint64_t cost_truncate(const struct kind *k, int fd, unsigned char *p)
 {
-	uint64_t ns = now(CLOCK_MONOTONIC);
+	uint64_t ns = start(CLOCK_MONOTONIC);
 
 	dax_must(!ftruncate(fd, 0), "ftruncate");
 	ns = now(CLOCK_MONOTONIC) - ns;
