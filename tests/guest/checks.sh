@@ -155,6 +155,17 @@ raw_checks() {
 	check 'pageless: xfs with reflink does not mount with DAX' no_reflink_dax
 }
 
+# The device of tests/virtiofs. Its window is memory that the kernel was told to leave
+# alone (tests/machines).
+virtiofs_load() {
+	insmod /root/virtiofs_loop.ko base=$((4 << 30)) size=$((32 << 20))
+}
+
+# virtiofs_mount DIR [FS]
+virtiofs_mount() {
+	mkdir -p "$1" && mount -t "${2:-virtiofs}" -o dax=always loop "$1"
+}
+
 # device_dax ALIGN: all of memmap='s region is $device, of leaves of 4K, 2M or 1G
 device_dax() {
 	ndctl create-namespace -f -e namespace0.0 -m devdax -M mem -a "$1" >/tmp/created || return

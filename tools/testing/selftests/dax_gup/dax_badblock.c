@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Bad blocks of the device under a file: pmem0's /sys/block/pmem0/badblocks. */
-#include <linux/fiemap.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 
 #include "dax_badblock.h"
@@ -18,49 +15,25 @@ int dax_written(const char *name, size_t len, uint64_t seed)
 	return fd;
 }
 
-/* What a file of @dir has in its one line, a number; 0 if there is no such file. */
-static unsigned long long number(const char *dir, const char *name)
+/* What a file of @dir has, a number; 0 if there is no such file. */
+static unsigned long number(const char *dir, const char *name)
 {
-	unsigned long long n = 0;
+	unsigned long n = 0;
 	char path[128];
-	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "r");
-	if (f) {
-		dax_must(fscanf(f, "%llu", &n) == 1, "%s", path);
-		fclose(f);
-	}
+	dax_must(dax_number(path, &n) || errno == ENOENT, "%s", path);
 	return n;
-}
-
-static struct fiemap_extent extent_at(int fd, off_t at)
-{
-	struct {
-		struct fiemap map;
-		struct fiemap_extent extent;
-	} f = { .map = { .fm_start = at, .fm_length = PAGE, .fm_extent_count = 1 } };
-
-	dax_must(!ioctl(fd, FS_IOC_FIEMAP, &f), "FIEMAP");
-	if (f.map.fm_mapped_extents != 1)
-		dax_fail("no block at %ld", (long)at);
-	return f.extent;
-}
-
-bool dax_is_shared(int fd, off_t at)
-{
-	return extent_at(fd, at).fe_flags & FIEMAP_EXTENT_SHARED;
 }
 
 /* The list of bad blocks of the disk under @fd, and which sector of it @at is. */
 static FILE *open_list(int fd, off_t at, unsigned long long *sector, const char *mode)
 {
-	struct fiemap_extent extent = extent_at(fd, at);
 	char dir[64], path[96];
 	struct stat st;
 	FILE *bb;
 
-	*sector = (extent.fe_physical + at - extent.fe_logical) / 512;
+	*sector = dax_extent(fd, at, PAGE).fe_physical / 512;
 	dax_must(!fstat(fd, &st), "fstat");
 	snprintf(dir, sizeof(dir), "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
 	*sector += number(dir, "start");

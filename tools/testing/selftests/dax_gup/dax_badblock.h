@@ -12,9 +12,6 @@ int dax_written(const char *name, size_t len, uint64_t seed);
 void dax_set_bad(int fd, off_t at);
 bool dax_is_bad(int fd, off_t at);
 
-/* Do files share the block? */
-bool dax_is_shared(int fd, off_t at);
-
 /* Write @seed over the whole of the bad page, which must be good then. */
 void dax_heal(int fd, off_t at, uint64_t seed);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Data that knows its place, DAX files, and the drive on the other side. */
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
@@ -150,6 +152,31 @@ void dax_expect_file(int fd, off_t at, size_t len, uint64_t off, uint64_t seed,
 		dax_fail("%s: pread gave %zd of %zu bytes", what, n, len);
 	dax_expect(buf, len, off, seed, what);
 	munmap(buf, len);
+}
+
+/* DAX delays no allocation: there is nothing to write first. */
+struct fiemap_extent dax_extent(int fd, off_t at, size_t len)
+{
+	struct {
+		struct fiemap map;
+		struct fiemap_extent extent;
+	} f = { .map = { .fm_start = at, .fm_length = len, .fm_extent_count = 1 } };
+	struct fiemap_extent *e = &f.extent;
+
+	dax_must(!ioctl(fd, FS_IOC_FIEMAP, &f), "FIEMAP");
+	if (f.map.fm_mapped_extents != 1 || e->fe_logical > (uint64_t)at)
+		dax_fail("no block at %ld", (long)at);
+	e->fe_physical += at - e->fe_logical;
+	e->fe_length -= at - e->fe_logical;
+	if (e->fe_length > len)
+		e->fe_length = len;
+	e->fe_logical = at;
+	return *e;
+}
+
+bool dax_is_shared(int fd, off_t at)
+{
+	return dax_extent(fd, at, PAGE).fe_flags & FIEMAP_EXTENT_SHARED;
 }
 
 uint64_t dax_free_bytes(int fd)

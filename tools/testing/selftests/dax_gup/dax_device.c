@@ -7,18 +7,13 @@
 unsigned long dax_device_attribute(const char *name)
 {
 	char path[PATH_MAX];
+	unsigned long value;
 	struct stat st;
-	long value;
-	FILE *f;
 
 	dax_must(!stat(opt.device, &st), "stat %s", opt.device);
 	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/%s", major(st.st_rdev),
 		 minor(st.st_rdev), name);
-	f = fopen(path, "r");
-	dax_must(f, "open %s", path);
-	if (fscanf(f, "%li", &value) != 1)
-		dax_fail("%s: no number", path);
-	fclose(f);
+	dax_must(dax_number(path, &value), "%s", path);
 	return value;
 }
 

@@ -32,13 +32,9 @@ static void put_number(const char *path, unsigned long number)
 
 static unsigned long number_of(const char *path)
 {
-	FILE *f = fopen(path, "r");
 	unsigned long number;
 
-	dax_must(f, "%s", path);
-	if (fscanf(f, "%lu", &number) != 1)
-		dax_fail("no number in %s", path);
-	fclose(f);
+	dax_must(dax_number(path, &number), "%s", path);
 	return number;
 }
 

@@ -159,15 +159,10 @@ static unsigned long pages(const char *size)
 {
 	unsigned long nr;
 	char path[96];
-	FILE *f;
 
 	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/pages_%s", getpid(), vm.vm,
 		 size);
-	f = fopen(path, "r");
-	dax_must(f, "%s", path);
-	if (fscanf(f, "%lu", &nr) != 1)
-		dax_fail("%s: no number", path);
-	fclose(f);
+	dax_must(dax_number(path, &nr), "%s", path);
 	return nr;
 }
 

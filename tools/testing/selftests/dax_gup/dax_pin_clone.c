@@ -3,7 +3,6 @@
  * Long-term pins and shared blocks (reflink): what is pinned is unshared first,
  * what would share or swap it is refused.
  */
-#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
@@ -129,24 +128,6 @@ static void outside(size_t unit)
 static void outside_4k(void) { outside(PAGE); }
 static void outside_2m(void) { outside(HUGE); }
 
-static bool is_shared(int fd, off_t at, size_t len)
-{
-	struct {
-		struct fiemap map;
-		struct fiemap_extent ext[64];
-	} f = {
-		.map = { .fm_start = at, .fm_length = len, .fm_flags = FIEMAP_FLAG_SYNC,
-			 .fm_extent_count = 64 },
-	};
-	unsigned int i;
-
-	dax_must(!ioctl(fd, FS_IOC_FIEMAP, &f), "FIEMAP");
-	for (i = 0; i < f.map.fm_mapped_extents; i++)
-		if (f.ext[i].fe_flags & FIEMAP_EXTENT_SHARED)
-			return true;
-	return false;
-}
-
 /*
  * The second page of a shared file is pinned: it is the file's own, whatever comes by
  * store or write() is under the pin, and the clone keeps what it has.
@@ -158,7 +139,7 @@ static void unshared(unsigned int flags, int prot, bool touched)
 	unsigned char *seen = dax_anon(len), *p, *q;
 
 	dax_must(!ioctl(clone, FICLONE, fd), "FICLONE");
-	if (!is_shared(fd, PAGE, PAGE))
+	if (!dax_is_shared(fd, PAGE))
 		dax_fail("a clone shares nothing");
 	p = dax_mmap(fd, len, prot, MAP_SHARED);
 	q = dax_mmap(clone, len, PROT_READ | PROT_WRITE, MAP_SHARED);
@@ -167,7 +148,7 @@ static void unshared(unsigned int flags, int prot, bool touched)
 		dax_expect(q, len, 0, opt.seed, "clone");
 	}
 	gup = dax_gup_pin(p + PAGE, PAGE, flags);
-	if (is_shared(fd, PAGE, PAGE) || is_shared(clone, PAGE, PAGE))
+	if (dax_is_shared(fd, PAGE) || dax_is_shared(clone, PAGE))
 		dax_fail("pinned blocks are shared");
 	dax_gup_see(gup, seen);
 	dax_expect(seen, PAGE, PAGE, opt.seed, "pinned page");

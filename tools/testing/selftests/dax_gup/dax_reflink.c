@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Two files that share blocks (reflink), under DMA: their data stays apart. */
-#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -111,19 +110,6 @@ static void hold(int pipefd[2], void *p)
 	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == PAGE, "vmsplice");
 }
 
-/* The extent of a file at @off, in bytes of the device */
-static struct fiemap_extent extent(int fd, off_t off)
-{
-	struct {
-		struct fiemap map;
-		struct fiemap_extent ext;
-	} arg = { .map = { .fm_start = off, .fm_length = PAGE, .fm_flags = FIEMAP_FLAG_SYNC,
-			   .fm_extent_count = 1 } };
-
-	dax_must(!ioctl(fd, FS_IOC_FIEMAP, &arg) && arg.map.fm_mapped_extents == 1, "FIEMAP");
-	return arg.ext;
-}
-
 /* A new file of LEN bytes; does it have the block at @at? */
 static bool next_owner(unsigned int nr, uint64_t at)
 {
@@ -134,7 +120,7 @@ static bool next_owner(unsigned int nr, uint64_t at)
 	snprintf(name, sizeof(name), "next-%u", nr);
 	fd = dax_open(name, 0, DAX_HOLE);
 	dax_must(!fallocate(fd, 0, 0, LEN), "fallocate");
-	ext = extent(fd, 0);
+	ext = dax_extent(fd, 0, LEN);
 	close(fd);
 	return ext.fe_physical <= at && at < ext.fe_physical + ext.fe_length;
 }
@@ -187,7 +173,7 @@ static void given_up(bool broken)
 
 	clone_a();
 	dax_expect(a.p, LEN, 0, opt.seed, "original");
-	at = extent(a.fd, 0).fe_physical;
+	at = dax_extent(a.fd, 0, PAGE).fe_physical;
 	hold(pipefd, a.p);
 	if (broken) {
 		pid = dax_fork();
@@ -235,13 +221,10 @@ static void given_up_after_a_break(void)
 /* Where a file's page is when it is allocated anew: behind the one before it, if that is free */
 static uint64_t anew(int fd, off_t page)
 {
-	struct fiemap_extent ext;
-
 	dax_must(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page, PAGE), "punch");
 	dax_must(!syncfs(fd), "syncfs");
 	dax_must(!fallocate(fd, 0, page, PAGE), "fallocate");
-	ext = extent(fd, page);
-	return ext.fe_physical + page - ext.fe_logical;
+	return dax_extent(fd, page, PAGE).fe_physical;
 }
 
 /* The same with a page of a 2M leaf, of which only that page's block is freed. */
@@ -257,7 +240,7 @@ static void given_up_of_a_leaf(void)
 	if (ioctl(b.fd, FICLONE, a.fd))
 		dax_skip("FICLONE: %s", strerrorname_np(errno));
 	dax_expect(a.p, HUGE, 0, opt.seed, "original");
-	at = extent(a.fd, 0).fe_physical + page;
+	at = dax_extent(a.fd, page, PAGE).fe_physical;
 	hold(pipefd, a.p + page);
 	dax_fill(a.p, HUGE, 0, opt.seed + 1);
 	if (anew(b.fd, page) == at)

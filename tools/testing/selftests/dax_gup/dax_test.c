@@ -308,6 +308,20 @@ bool dax_put(const char *path, const char *word)
 	return done;
 }
 
+bool dax_number(const char *path, unsigned long *number)
+{
+	FILE *f = fopen(path, "r");
+	bool done;
+
+	if (!f)
+		return false;
+	done = fscanf(f, "%li", (long *)number) == 1;
+	fclose(f);
+	if (!done)
+		errno = EINVAL;
+	return done;
+}
+
 void dax_unbind_driver(void)
 {
 	char link[96], path[PATH_MAX];

@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -123,6 +124,11 @@ struct dax_map dax_new(const char *name, size_t len, enum dax_layout layout);
 void dax_expect_file(int fd, off_t at, size_t len, uint64_t off, uint64_t seed,
 		     const char *what);
 
+/* The extent that has @at, at most @len bytes of it from there. */
+struct fiemap_extent dax_extent(int fd, off_t at, size_t len);
+/* Do files share the block at @at? */
+bool dax_is_shared(int fd, off_t at);
+
 /* What is free of the file system under @fd, when all that was done is written. */
 uint64_t dax_free_bytes(int fd);
 
@@ -134,8 +140,9 @@ size_t dax_huge(const void *p, size_t len, size_t *present);
 
 uint64_t dax_now(void);		/* in nanoseconds */
 
-/* Write a word to an attribute of sysfs, or the like; errno says why not. */
+/* Write a word to an attribute of sysfs, or the like, read a number; errno says why not. */
 bool dax_put(const char *path, const char *word);
+bool dax_number(const char *path, unsigned long *number);
 /* Take the device under opt.dir, or opt.device, away from its driver. */
 void dax_unbind_driver(void);
 

@@ -5,7 +5,6 @@
  * whether or not the first one is still mapped.
  */
 #include <linux/falloc.h>
-#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -51,21 +50,10 @@ static void get_blocks(int fd, off_t from, off_t len, struct blocks *b)
 /* The extents of the pieces; each is in one, as it was written at once. */
 static void get_pieces(struct blocks *old)
 {
-	static struct blocks one;
 	int i;
 
-	for (i = 0; i < PIECES; i++) {
-		struct fiemap_extent *e = &old->ext[i];
-
-		get_blocks(first.fd, piece(i), PIECE, &one);
-		dax_must(one.map.fm_mapped_extents, "FIEMAP of a piece");
-		*e = one.ext[0];
-		e->fe_physical += piece(i) - e->fe_logical;
-		e->fe_length -= piece(i) - e->fe_logical;
-		if (e->fe_length > PIECE)
-			e->fe_length = PIECE;
-		e->fe_logical = piece(i);
-	}
+	for (i = 0; i < PIECES; i++)
+		old->ext[i] = dax_extent(first.fd, piece(i), PIECE);
 	old->map.fm_mapped_extents = PIECES;
 }
 

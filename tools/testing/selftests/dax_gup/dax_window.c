@@ -25,15 +25,13 @@ static unsigned long param(const char *name)
 {
 	unsigned long value;
 	char path[80];
-	FILE *f;
 
 	snprintf(path, sizeof(path), "/sys/module/virtiofs_loop/parameters/%s", name);
-	f = fopen(path, "r");
-	if (!f)
-		dax_skip("this is for the window of virtiofs_loop");
-	if (fscanf(f, "%lu", &value) != 1)
-		dax_fail("cannot read %s", path);
-	fclose(f);
+	if (!dax_number(path, &value)) {
+		if (errno == ENOENT)
+			dax_skip("this is for the window of virtiofs_loop");
+		dax_fail_errno("%s", path);
+	}
 	return value;
 }
 
