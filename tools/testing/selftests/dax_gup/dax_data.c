@@ -243,6 +243,16 @@ uint64_t dax_now(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
+void dax_await_tick(void)
+{
+	struct timespec was, is;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &was);
+	do {
+		clock_gettime(CLOCK_MONOTONIC_COARSE, &is);
+	} while (is.tv_nsec == was.tv_nsec);
+}
+
 int dax_drive(void)
 {
 	struct statx sx;

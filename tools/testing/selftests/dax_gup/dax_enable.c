@@ -45,9 +45,11 @@ int main(int argc, char **argv)
 	}
 	for (round = 0; round < ROUNDS; round++) {
 		for (i = 0; i < 2; i++) {
-			uint64_t c = now(CLOCK_PROCESS_CPUTIME_ID);
-			uint64_t w = now(CLOCK_MONOTONIC);
+			uint64_t c, w;
 
+			dax_await_tick();
+			c = now(CLOCK_PROCESS_CPUTIME_ID);
+			w = now(CLOCK_MONOTONIC);
 			if (write(fd[i], argv[2], strlen(argv[2])) < 0) {
 				fprintf(stderr, "dax_enable: error: %s %s: %s\n", what[i],
 					argv[2], strerror(errno));

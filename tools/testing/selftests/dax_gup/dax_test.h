@@ -139,6 +139,7 @@ int dax_leave(size_t left);
 size_t dax_huge(const void *p, size_t len, size_t *present);
 
 uint64_t dax_now(void);		/* in nanoseconds */
+void dax_await_tick(void);	/* of the timer: the next one is far */
 
 /* Write a word to an attribute of sysfs, or the like, read a number; errno says why not. */
 bool dax_put(const char *path, const char *word);
