@@ -264,7 +264,7 @@ static void cut_short(void)
 	dax_must(!munmap(buf + 2 * PAGE, 14 * PAGE), "munmap");
 	clone_a();
 	n = pwrite(a.fd, buf + OFF, 8 * PAGE - OFF, 0);
-	if (n <= 0 || n > 2 * PAGE - OFF)
+	if (n <= 0 || n > (ssize_t)(2 * PAGE - OFF))
 		dax_fail("pwrite: %zd", n);
 	dax_expect_file(a.fd, 0, n, OFF, opt.seed + 1, "what was written");
 	dax_expect_file(a.fd, n, LEN - n, n, opt.seed, "what was not");
