@@ -126,6 +126,15 @@ static void idle_pages(void)
 #define CONTEXT	DAMON "/0/contexts/0"
 #define SCHEME	CONTEXT "/schemes/0"
 
+/* kdamond has the lock for moments, and who writes does not wait for it. */
+static void damon_do(const char *command)
+{
+	uint64_t end = dax_now() + 10000000000;
+
+	while (!dax_put(DAMON "/0/state", command))
+		dax_must(errno == EBUSY && dax_now() < end, "%s of DAMON", command);
+}
+
 static void damon_watch(const struct dax_map *maps, unsigned int nr)
 {
 	char path[128];
@@ -153,7 +162,7 @@ static void damon_watch(const struct dax_map *maps, unsigned int nr)
 	put(SCHEME "/access_pattern/nr_accesses/min", "1");
 	put_number(SCHEME "/access_pattern/nr_accesses/max", INT32_MAX);
 	put_number(SCHEME "/access_pattern/age/max", INT32_MAX);
-	put(DAMON "/0/state", "on");
+	damon_do("on");
 }
 
 /* Which of the mappings DAMON has seen in use: a bit each. */
@@ -162,7 +171,7 @@ static unsigned int damon_seen(const struct dax_map *maps, unsigned int nr)
 	unsigned int i, j, mask = 0;
 	char path[128];
 
-	put(DAMON "/0/state", "update_schemes_tried_regions");
+	damon_do("update_schemes_tried_regions");
 	for (i = 0; ; i++) {
 		unsigned long start, end;
 
@@ -217,7 +226,7 @@ static void damon(void)
 		}
 		mask |= damon_seen(maps, ARRAY_SIZE(maps));
 	}
-	put(DAMON "/0/state", "off");
+	damon_do("off");
 	put(DAMON "/nr_kdamonds", "0");
 	if (mask != want)
 		dax_fail("DAMON has seen %#x of the mappings, %#x expected", mask, want);
