@@ -3,6 +3,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "dax_leaf.h"
@@ -185,6 +186,14 @@ uint64_t dax_free_bytes(int fd)
 
 	dax_must(!syncfs(fd) && !fstatvfs(fd, &st), "fstatvfs");
 	return (uint64_t)st.f_bfree * st.f_frsize;
+}
+
+void dax_hold_page(int pipefd[2], void *p)
+{
+	struct iovec iov = { p, PAGE };
+
+	dax_must(!pipe(pipefd), "pipe");
+	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == (ssize_t)PAGE, "vmsplice");
 }
 
 int dax_leave(size_t left)

@@ -245,14 +245,12 @@ static int reopen(const char *path)
 static void changed_under_dma(void)
 {
 	struct dax_map m = new_pair();
-	struct iovec iov = { m.p, PAGE };
 	int pipefd[2], fd;
 	char buf[PAGE];
 	uint64_t end;
 	pid_t pid;
 
-	dax_must(!pipe(pipefd), "pipe");
-	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == PAGE, "vmsplice");
+	dax_hold_page(pipefd, m.p);
 	set_dax(m.fd, false);
 	drop_pair(&m);
 	pid = dax_fork();

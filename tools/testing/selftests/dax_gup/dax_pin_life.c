@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/uio.h>
 #include <time.h>
 
 #include "dax_leaf.h"
@@ -93,14 +92,12 @@ static bool still_runs(pid_t pid)
 static void mixed(size_t unit)
 {
 	struct dax_map m = dax_three("mixed", unit);
-	struct iovec iov = { m.p + unit, PAGE };
 	unsigned char buf[PAGE];
 	int ring, pipefd[2];
 	uint64_t start;
 	pid_t pid;
 
-	dax_must(!pipe(pipefd), "pipe");
-	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == (ssize_t)PAGE, "vmsplice");
+	dax_hold_page(pipefd, m.p + unit);
 	ring = dax_pin(m.p + unit, PAGE);
 	start = dax_ms();
 	dax_expect_busy(dax_truncate(&m), "truncate");

@@ -473,7 +473,6 @@ static void shared(void)
 static void going(void)
 {
 	char path[256], buf[PAGE];
-	struct iovec iov;
 	struct timespec tick = { .tv_nsec = 20000000 };
 	uint64_t end, pfn;
 	unsigned char *p;
@@ -485,8 +484,7 @@ static void going(void)
 	p = loads();
 	load(p + PAGE);
 	pfn = pfn_of(p);
-	iov = (struct iovec){ p + PAGE, PAGE };
-	dax_must(!pipe(pipefd) && vmsplice(pipefd[1], &iov, 1, 0) == (ssize_t)PAGE, "vmsplice");
+	dax_hold_page(pipefd, p + PAGE);
 	dax_must(!munmap(p - file.bad + file.from, file.len - file.from), "munmap");
 	dax_path(path, sizeof(path), "file");
 	dax_must(!close(file.fd) && !unlink(path), "unlink");

@@ -102,14 +102,6 @@ static void held(void)
 	dax_expect(b.p, LEN, 0, opt.seed, "clone");
 }
 
-static void hold(int pipefd[2], void *p)
-{
-	struct iovec iov = { p, PAGE };
-
-	dax_must(!pipe(pipefd), "pipe");
-	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == PAGE, "vmsplice");
-}
-
 /* A new file of LEN bytes; does it have the block at @at? */
 static bool next_owner(unsigned int nr, uint64_t at)
 {
@@ -174,7 +166,7 @@ static void given_up(bool broken)
 	clone_a();
 	dax_expect(a.p, LEN, 0, opt.seed, "original");
 	at = dax_extent(a.fd, 0, PAGE).fe_physical;
-	hold(pipefd, a.p);
+	dax_hold_page(pipefd, a.p);
 	if (broken) {
 		pid = dax_fork();
 		if (!pid)
@@ -241,7 +233,7 @@ static void given_up_of_a_leaf(void)
 		dax_skip("FICLONE: %s", strerrorname_np(errno));
 	dax_expect(a.p, HUGE, 0, opt.seed, "original");
 	at = dax_extent(a.fd, page, PAGE).fe_physical;
-	hold(pipefd, a.p + page);
+	dax_hold_page(pipefd, a.p + page);
 	dax_fill(a.p, HUGE, 0, opt.seed + 1);
 	if (anew(b.fd, page) == at)
 		dax_fail("the clone has a block anew that a pipe holds, after its block was freed");
@@ -291,7 +283,7 @@ static void beside_a_page(void)
 	if (ioctl(fd, FICLONE, m.fd))
 		dax_skip("FICLONE: %s", strerrorname_np(errno));
 	p = dax_map_at(NULL, fd, HUGE, 0, PROT_READ | PROT_WRITE, MAP_SHARED);
-	hold(pipefd, p + 5 * PAGE);
+	dax_hold_page(pipefd, p + 5 * PAGE);
 	dax_path(path, sizeof(path), "part");
 	dax_must(!munmap(p, HUGE) && !close(fd) && !unlink(path), "unlink");
 	/* Its eviction has no end yet, and begins some time. */

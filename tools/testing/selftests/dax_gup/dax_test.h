@@ -135,6 +135,9 @@ uint64_t dax_free_bytes(int fd);
 /* Leave little free, so that blocks have a new owner soon: what takes the rest. */
 int dax_leave(size_t left);
 
+/* A new pipe has the page at @p, mapped or not, until it is read or closed. */
+void dax_hold_page(int pipefd[2], void *p);
+
 /* How much of the mapping at a page's start is by 2M leaves, and by any. */
 size_t dax_huge(const void *p, size_t len, size_t *present);
 

@@ -8,7 +8,6 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/uio.h>
 
 #include "dax_longterm.h"
 
@@ -58,13 +57,11 @@ static void expect_gone(struct dax_map *m)
 static void held(void)
 {
 	struct dax_map m = dax_new("held", LEN, DAX_WRITTEN);
-	struct iovec iov = { m.p, 4 * KB };
 	char buf[4 * KB];
 	int pipefd[2];
 	pid_t pid;
 
-	dax_must(!pipe(pipefd), "pipe");
-	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == 4 * KB, "vmsplice");
+	dax_hold_page(pipefd, m.p);
 	pid = dax_fork();
 	if (!pid)
 		unbind();
@@ -114,14 +111,12 @@ static uint64_t next_line(int kmsg, const char *word, int *lines)
 static void told(void)
 {
 	struct dax_map m = dax_new("held", LEN, DAX_WRITTEN);
-	struct iovec iov = { m.p, 4 * KB };
 	int kmsg = open_log(), pipefd[2];
 	char buf[4 * KB];
 	uint64_t first, second;
 	pid_t pid;
 
-	dax_must(!pipe(pipefd), "pipe");
-	dax_must(vmsplice(pipefd[1], &iov, 1, 0) == 4 * KB, "vmsplice");
+	dax_hold_page(pipefd, m.p);
 	pid = dax_fork();
 	if (!pid)
 		unbind();

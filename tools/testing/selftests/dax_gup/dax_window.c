@@ -10,7 +10,6 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mount.h>
-#include <sys/uio.h>
 #include <time.h>
 
 #include "dax_inflight.h"
@@ -254,11 +253,8 @@ static void reclaimed(enum dax_engine engine, bool unmap)
 
 static void hold(int held[2], struct dax_map *m, const char *name)
 {
-	struct iovec iov;
-
 	*m = dax_new(name, RANGE, DAX_WRITTEN);
-	iov = (struct iovec){ m->p + UNIT, PAGE };
-	dax_must(!pipe(held) && vmsplice(held[1], &iov, 1, 0) == PAGE, "vmsplice");
+	dax_hold_page(held, m->p + UNIT);
 }
 
 static void let_go(int held[2])
