@@ -176,7 +176,7 @@ void dax_park(struct dax_parked *p, struct dax_busy *busy,
 	      struct super_block *sb);
 
 /* fs/dax_layout.c */
-int dax_break_entries(struct address_space *mapping, pgoff_t first,
-		      pgoff_t last, bool cow, bool nowait);
+void dax_fill_holes(struct address_space *mapping, pgoff_t first,
+		    pgoff_t last);
 
 #endif

@@ -38,6 +38,7 @@ struct pinned {
 
 /*
  * struct eviction - an inode that is left to a work
+ * @put: has a name: the work has a reference to it, and evicts nothing itself
  * @sb: outlives the inode, as
  * @ino: does
  * @pinned: changes under evictions_lock
@@ -48,6 +49,7 @@ struct eviction {
 	struct delayed_work work;
 	struct list_head list;
 	struct inode *inode;
+	bool put;
 	struct super_block *sb;
 	unsigned long ino;
 	struct pinned pinned;
@@ -103,8 +105,10 @@ static bool entry_waits(void *entry, struct pinned *pinned)
 }
 
 /*
- * From @pinned->index on.  Nobody maps the file any more, and nobody can open
- * it: what was not pinned is not pinned later.
+ * From @pinned->index on.  Nobody maps the file any more: what was not pinned
+ * is not pinned later.  If it has a name somebody may open it for a while, and
+ * that may be wrong; but then the work's reference is not the last, or the end
+ * of that looks again.
  */
 static bool has_pinned_pages(struct address_space *mapping,
 			     struct pinned *pinned)
@@ -155,13 +159,18 @@ static void evict_work(struct work_struct *work)
 	struct eviction *eviction = container_of(to_delayed_work(work),
 						 struct eviction, work);
 
-	if (must_wait(eviction)) {
+	/* Who has it open now puts it last. */
+	if (!(eviction->put && atomic_read(&eviction->inode->i_count) > 1) &&
+	    must_wait(eviction)) {
 		eviction->delay = min(2 * eviction->delay, LOOK_MAX);
 		queue_delayed_work(evictions_wq, &eviction->work,
 				   eviction->delay);
 		return;
 	}
-	evict(eviction->inode);
+	if (eviction->put)
+		iput(eviction->inode);
+	else
+		evict(eviction->inode);
 
 	spin_lock(&evictions_lock);
 	list_del(&eviction->list);
@@ -170,15 +179,7 @@ static void evict_work(struct work_struct *work)
 	kfree(eviction);
 }
 
-/**
- * dax_evict_later - leave an inode with pages in use to a work
- * @inode: an inode that is I_FREEING, as for evict()
- *
- * Context: process context, sleeps.
- * Return: true where the work evicts @inode, false where the caller has to:
- * nothing of it is in use, or there is no memory to say so.
- */
-bool dax_evict_later(struct inode *inode)
+static bool leave_to_work(struct inode *inode, bool put)
 {
 	struct pinned pinned = { .index = 0 };
 	struct eviction *eviction;
@@ -192,6 +193,7 @@ bool dax_evict_later(struct inode *inode)
 
 	INIT_DELAYED_WORK(&eviction->work, evict_work);
 	eviction->inode = inode;
+	eviction->put = put;
 	eviction->sb = inode->i_sb;
 	eviction->ino = inode->i_ino;
 	eviction->pinned = pinned;
@@ -202,6 +204,34 @@ bool dax_evict_later(struct inode *inode)
 	spin_unlock(&evictions_lock);
 	queue_delayed_work(evictions_wq, &eviction->work, eviction->delay);
 	return true;
+}
+
+/**
+ * dax_evict_later - leave an inode with pages in use to a work
+ * @inode: an inode that is I_FREEING, as for evict()
+ *
+ * Context: process context, sleeps.
+ * Return: true where the work evicts @inode, false where the caller has to:
+ * nothing of it is in use, or there is no memory to say so.
+ */
+bool dax_evict_later(struct inode *inode)
+{
+	return leave_to_work(inode, false);
+}
+
+/**
+ * dax_put_later - leave a reference to an inode with pages in use to a work
+ * @inode: an inode that has a name, but is not to be cached without users
+ *
+ * As it is not I_FREEING it can be opened again, without a wait.
+ *
+ * Context: process context, sleeps.
+ * Return: true where the work puts the reference, when no page is in use or
+ * @inode has other users; false where the caller has to.
+ */
+bool dax_put_later(struct inode *inode)
+{
+	return leave_to_work(inode, true);
 }
 
 static struct eviction *find_eviction(struct super_block *sb)

@@ -286,7 +286,8 @@ void *dax_entry_disarm(void *entry, struct dax_busy *busy)
 	spin_unlock_irqrestore(folio_lock_of(pfn), flags);
 
 	if (last) {
-		if (busy && folio_ref_count(folio) > 1) {
+		/* With pins enough the count is negative. */
+		if (busy && folio_ref_count(folio) != 1) {
 			busy->folio = folio;
 			busy->pgmap = folio->page.pgmap;
 			percpu_ref_get(&busy->pgmap->ref);
@@ -304,10 +305,9 @@ static void *unmap_and_disarm(struct xa_state *xas,
 {
 	dax_lock_entry(xas, entry);
 	xas_unlock_irq(xas);
-	if (mapping_mapped(mapping))
-		unmap_mapping_pages(mapping,
-				    dax_entry_index(entry, xas->xa_index),
-				    1UL << dax_entry_order(entry), false);
+	/* mapping_mapped() says no while a VMA is made larger. */
+	unmap_mapping_pages(mapping, dax_entry_index(entry, xas->xa_index),
+			    1UL << dax_entry_order(entry), false);
 	if (dax_is_armed(entry))
 		entry = dax_entry_disarm(entry, busy);
 	xas_reset(xas);
@@ -436,7 +436,7 @@ bool dax_entry_pinned(void *entry)
 	struct dax_busy busy;
 
 	if (dax_is_armed(entry))
-		return folio_ref_count(pfn_folio(dax_to_pfn(entry))) > 1;
+		return folio_ref_count(pfn_folio(dax_to_pfn(entry))) != 1;
 	if (!dax_entry_busy(entry, &busy))
 		return false;
 	dax_busy_put(&busy);

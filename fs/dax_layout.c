@@ -201,36 +201,68 @@ int dax_try_break_layout(struct inode *inode, loff_t start, loff_t end)
 }
 EXPORT_SYMBOL_GPL(dax_try_break_layout);
 
+/* With @blocks all entries of a range go, else those without one. */
+static void take_entries(struct address_space *mapping, pgoff_t first,
+			 pgoff_t last, bool blocks)
+{
+	XA_STATE(xas, &mapping->i_pages, first);
+	unsigned int scanned = 0;
+	void *entry;
+
+	xas_lock_irq(&xas);
+	xas_for_each(&xas, entry, last) {
+		entry = dax_walk_entry(&xas, entry);
+		if (!entry)
+			continue;
+		if (!blocks && dax_is_block_entry(entry)) {
+			dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
+			continue;
+		}
+		entry = dax_entry_unmap(&xas, mapping, entry, NULL);
+		xas_store(&xas, NULL);
+		mapping->nrpages -= 1UL << dax_entry_order(entry);
+		dax_put_unlocked_entry(&xas, entry, WAKE_ALL);
+		dax_walk_pause(&xas, &scanned);
+	}
+	xas_unlock_irq(&xas);
+}
+
 /**
  * dax_drop_layout - let nothing lead to the blocks of a range any more
  * @inode: the file
  * @start: first byte of the range
- * @end: last byte, or LLONG_MAX for all that follows
+ * @end: last byte
  *
- * For copy-on-write that has gone too far to wait or to fail.  What is in use
- * is parked: the file system keeps it from its next user, see fs/dax_park.c.
- * A folio that is pinned for long is this file's alone: it only has to be
- * mapped again.
+ * For copy-on-write, whose copy is complete and is about to take the place of
+ * blocks that are shared.  DMA only reads those: what is in use is parked, so
+ * the file system keeps it from its next user, see fs/dax_park.c.  Whether an
+ * entry is dirty does not matter: the copy was made of what the CPU sees.
  *
  * Context: process context, sleeps; the invalidate lock of @inode held
- * exclusively; not in a transaction.
+ * exclusively since before the blocks were found to be shared, so that none of
+ * them is mapped for writing; not in a transaction.
  */
 void dax_drop_layout(struct inode *inode, loff_t start, loff_t end)
 {
 	struct address_space *mapping = inode->i_mapping;
-	pgoff_t first = start >> PAGE_SHIFT, last = last_page(end);
+	pgoff_t first = start >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
+	pgoff_t index;
 	struct dax_busy busy;
 	bool disarm = true;
 
 	lockdep_assert_held_write(&mapping->invalidate_lock);
+	if (mapping_empty(mapping))
+		return;
 
 	cover_entries(mapping, &first, &last);
 	unmap_mapping_pages(mapping, first, last - first + 1, false);
-	while (scan(mapping, &first, last, disarm, &busy)) {
-		first += folio_nr_pages(busy.folio);
+	index = first;
+	while (scan(mapping, &index, last, disarm, &busy)) {
+		index += folio_nr_pages(busy.folio);
 		dax_park(dax_park_prepare(), &busy, inode->i_sb);
 		disarm = false;
 	}
+	take_entries(mapping, first, last, true);
 }
 EXPORT_SYMBOL_GPL(dax_drop_layout);
 
@@ -336,68 +368,22 @@ int dax_break_layout(struct inode *inode, loff_t start, loff_t end)
 EXPORT_SYMBOL_GPL(dax_break_layout);
 
 /**
- * dax_break_entries - take the entries of a range out before they are replaced
+ * dax_fill_holes - take what stands for a hole out before a block fills it
  * @mapping: the file
  * @first: first page of the range
  * @last: last page
- * @cow: blocks are replaced, not only holes
- * @nowait: fail rather than wait for DMA
  *
- * Copy-on-write gives a range new blocks, a write into a hole gives it its
- * first: what is mapped there, and what the entries say, is old.  Faults are
- * not kept out, so each entry is unmapped while it is locked.  Whether it is
- * dirty does not matter: the copy reads what the CPU sees.
+ * Nobody can pin a zero page.  Faults are not kept out, so what one comes upon
+ * meanwhile, the block that fills the hole, stays.
  *
  * Context: process context, sleeps; i_rwsem of the file held.
- * Return: 0; -EAGAIN where @nowait and a folio is in use; -ETXTBSY where one is
- * pinned for long; -ERESTARTSYS on a signal; with entries taken out that a
- * fault brings back.
  */
-int dax_break_entries(struct address_space *mapping, pgoff_t first,
-		      pgoff_t last, bool cow, bool nowait)
+void dax_fill_holes(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
-	XA_STATE(xas, &mapping->i_pages, first);
-	unsigned int scanned = 0;
-	struct dax_busy busy;
-	int error = 0;
-	void *entry;
-
-	xas_lock_irq(&xas);
-	xas_for_each(&xas, entry, last) {
-		entry = dax_walk_entry(&xas, entry);
-		if (!entry)
-			continue;
-		/* A fault came upon the block that fills a hole. */
-		if (!cow && dax_is_block_entry(entry)) {
-			dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
-			continue;
-		}
-		entry = dax_entry_unmap(&xas, mapping, entry, &busy);
-		if (busy.folio) {
-			pgoff_t index = xas.xa_index;
-
-			dax_put_unlocked_entry(&xas, entry, WAKE_NEXT);
-			xas_unlock_irq(&xas);
-			if (nowait || dax_folio_longterm(busy.folio)) {
-				dax_busy_put(&busy);
-				return nowait ? -EAGAIN : -ETXTBSY;
-			}
-			error = dax_busy_wait(&busy);
-			if (error)
-				return error;
-			xas_set(&xas, index);
-			xas_lock_irq(&xas);
-			continue;
-		}
-		xas_store(&xas, NULL);
-		mapping->nrpages -= 1UL << dax_entry_order(entry);
-		dax_put_unlocked_entry(&xas, entry, WAKE_ALL);
-		dax_walk_pause(&xas, &scanned);
-	}
-	xas_unlock_irq(&xas);
-
-	/* Zero pages hold nothing, and are unmapped all at once. */
-	if (mapping_mapped(mapping))
-		unmap_mapping_pages(mapping, first, last - first + 1, false);
-	return 0;
+	/* A fault that found a hole had an entry before the hole was filled. */
+	if (mapping_empty(mapping))
+		return;
+	take_entries(mapping, first, last, false);
+	/* Zero pages by pte are unmapped all at once. */
+	unmap_mapping_pages(mapping, first, last - first + 1, false);
 }

@@ -160,8 +160,11 @@ static bool key_is_on(void)
  */
 void dax_pin_enable(void)
 {
-	if (!key_is_on())
+	if (!key_is_on()) {
 		static_branch_enable(&dax_pin_key);
+		/* Perhaps nothing is pinned after all. */
+		queue_delayed_work(system_wq, &key_off, KEY_IDLE);
+	}
 }
 
 static int release_pin_file(struct inode *inode, struct file *file)
@@ -369,6 +372,9 @@ static bool is_leaving(struct super_block *sb)
  */
 void dax_pin_settle(struct super_block *sb)
 {
+	/* Unpins that found the key off have left their marks to that. */
+	if (delayed_work_pending(&recheck))
+		flush_delayed_work(&recheck);
 	wait_var_event_killable(&leaving, !is_leaving(sb));
 }
 

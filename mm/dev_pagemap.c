@@ -178,7 +178,9 @@ static int dev_pagemap_show(struct seq_file *m, void *unused)
 	rcu_read_lock();
 	while ((pgmap = xa_find(&pagemaps, &pfn, ULONG_MAX, XA_PRESENT))) {
 		bool live = percpu_ref_tryget_live_rcu(&pgmap->ref);
-		unsigned long next = pfn + 1;
+		/* One that is going is passed by as a whole, too. */
+		unsigned long next = (pfn | ((1UL << xa_get_order(&pagemaps,
+						pfn)) - 1)) + 1;
 		int i;
 
 		rcu_read_unlock();
@@ -191,6 +193,7 @@ static int dev_pagemap_show(struct seq_file *m, void *unused)
 		if (live)
 			put_dev_pagemap(pgmap);
 		pfn = next;
+		cond_resched();
 		rcu_read_lock();
 	}
 	rcu_read_unlock();

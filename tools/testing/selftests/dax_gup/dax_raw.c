@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <linux/falloc.h>
 #include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -76,6 +78,47 @@ static void changes(void)
 	dax_must(!ftruncate(m.fd, 16 * KB), "ftruncate");
 	dax_must(!ftruncate(m.fd, LEN), "ftruncate");
 	dax_expect_zero(m.p + 16 * KB, 48 * KB, "behind the end");
+}
+
+static atomic_bool over;
+
+/* There is room behind the mapping. */
+static void *grower(void *arg)
+{
+	struct dax_map *m = arg;
+
+	while (!over) {
+		dax_must(mremap(m->p, LEN, LEN + PAGE, 0) == m->p, "mremap");
+		dax_must(mremap(m->p, LEN + PAGE, LEN, 0) == m->p, "mremap");
+	}
+	return NULL;
+}
+
+/* What was mapped for a hole is unmapped when a write fills it. */
+static void growing(void)
+{
+	uint64_t end = dax_now() + opt.seconds * 1000000000ull;
+	struct dax_map m = dax_new("raw", LEN, DAX_HOLE);
+	char *buf = dax_anon(LEN);
+	pthread_t thread;
+	size_t at;
+
+	dax_fill(buf, LEN, 0, opt.seed + 1);
+	m.p = mremap(m.p, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, dax_anon(2 * LEN));
+	dax_must(m.p != MAP_FAILED, "mremap");
+	dax_must(!munmap(m.p + LEN, LEN), "munmap");
+	errno = pthread_create(&thread, NULL, grower, &m);
+	dax_must(!errno, "pthread_create");
+	do {
+		dax_must(!ftruncate(m.fd, 0), "ftruncate");
+		dax_must(!ftruncate(m.fd, LEN), "ftruncate");
+		dax_expect_zero(m.p, LEN, "hole");
+		for (at = 0; at < LEN; at += PAGE)
+			dax_must(pwrite(m.fd, buf + at, PAGE, at) == PAGE, "pwrite");
+		dax_expect(m.p, LEN, 0, opt.seed + 1, "mapping");
+	} while (dax_now() < end);
+	over = true;
+	pthread_join(thread, NULL);
 }
 
 static void locked(void)
@@ -150,6 +193,7 @@ static const struct dax_test tests[] = {
 	{ "dax: loads, stores and syncs", load_store },
 	{ "dax: private copies", private_copy },
 	{ "dax: fork, mprotect, mremap, punch, madvise, truncate", changes },
+	{ "dax: write(2) into a hole that is mapped, while the mapping grows", growing },
 	{ "dax: mlock", locked },
 	{ "pageless: O_DIRECT is EFAULT", direct },
 	{ "pageless: process_vm is EFAULT", remote },

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Two files that share blocks (reflink), under DMA: their data stays apart. */
 #include <linux/fs.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
@@ -150,11 +152,35 @@ static void large_file(int pipefd[2])
 	dax_must(!close(fd) && !unlink(path), "unlink");
 }
 
+static void by_store(void)
+{
+	dax_fill(a.p, LEN, 0, opt.seed + 1);
+}
+
+/* Who holds the page is this very task: there must be no wait. */
+static void by_write(void)
+{
+	unsigned char *buf = dax_anon(LEN);
+	pid_t pid = dax_fork();
+
+	if (!pid) {
+		dax_fill(buf, LEN, 0, opt.seed + 1);
+		dax_must(pwrite(a.fd, buf, LEN, 0) == (ssize_t)LEN, "pwrite");
+		_exit(0);
+	}
+	if (!dax_ends(pid, 10))
+		dax_fail("a write(2) to shared blocks waits for what a pipe holds");
+	dax_reap(pid, "a write(2)");
+	dax_expect(a.p, LEN, 0, opt.seed + 1, "mapping");
+	/* Not by its mapping: its eviction would wait for the pipe. */
+	dax_expect_file(b.fd, 0, LEN, 0, opt.seed, "clone");
+}
+
 /*
- * A page of one is in a pipe when a store gives it a block of its own; then the
+ * A page of one is in a pipe when it is given a block of its own; then the
  * other file goes, and with it the old block. Who gets that next?
  */
-static void given_up(bool broken)
+static void given_up(void (*give)(void), bool broken)
 {
 	enum { NR = 200 };
 	uint64_t at, before, end = dax_now() + 10000000000;
@@ -174,7 +200,7 @@ static void given_up(bool broken)
 		dax_wait_asleep(pid, "truncate");
 		dax_must(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid, "kill");
 	}
-	dax_fill(a.p, LEN, 0, opt.seed + 1);
+	give();
 	before = dax_free_bytes(a.fd);
 	dax_must(!munmap(b.p, LEN) && !close(b.fd) && !unlink(b.path), "unlink the clone");
 	/* A worker frees them. */
@@ -201,13 +227,18 @@ static void given_up(bool broken)
 
 static void given_up_by_a_store(void)
 {
-	given_up(false);
+	given_up(by_store, false);
+}
+
+static void given_up_by_a_write(void)
+{
+	given_up(by_write, false);
 }
 
 /* A truncate of the one has begun, and waits or does no more. */
 static void given_up_after_a_break(void)
 {
-	given_up(true);
+	given_up(by_store, true);
 }
 
 /* Where a file's page is when it is allocated anew: behind the one before it, if that is free */
@@ -271,6 +302,57 @@ static void cut_short(void)
 	dax_expect_file(a.fd, 4 * PAGE, LEN - 4 * PAGE, 4 * PAGE, opt.seed, "what was not");
 }
 
+static atomic_bool over;
+
+/* A byte in each page, by page faults that copy the rest of it */
+static void *storer(void *arg)
+{
+	size_t at;
+
+	while (!over)
+		for (at = 0; at < LEN; at += PAGE)
+			*(volatile unsigned char *)(a.p + at) = *(unsigned char *)arg;
+	return NULL;
+}
+
+/* Its first byte is a store's, or of the write. */
+static void beside_stores(void)
+{
+	enum { ROUNDS = 50 };
+	unsigned char byte = 0x5a, *buf = dax_anon(LEN);
+	unsigned int i;
+	pthread_t thread;
+	size_t at;
+
+	dax_fill(buf, LEN, 0, opt.seed + 1);
+	clone_a();
+	for (i = 0; i < ROUNDS; i++) {
+		over = false;
+		errno = pthread_create(&thread, NULL, storer, &byte);
+		dax_must(!errno, "pthread_create");
+		dax_must(pwrite(a.fd, buf, LEN, 0) == (ssize_t)LEN, "pwrite");
+		over = true;
+		pthread_join(thread, NULL);
+		for (at = 0; at < LEN; at += PAGE)
+			dax_expect(a.p + at + 1, PAGE - 1, at + 1, opt.seed + 1,
+				   "what was written, but for a byte a page");
+		dax_expect(b.p, LEN, 0, opt.seed, "clone");
+		dax_must(!ioctl(a.fd, FICLONE, b.fd), "FICLONE");
+	}
+}
+
+/* The data of a write to shared blocks is those blocks, mapped. */
+static void from_itself(void)
+{
+	clone_a();
+	dax_must(pwrite(a.fd, a.p + PAGE, LEN - PAGE, 0) == (ssize_t)(LEN - PAGE), "pwrite");
+	dax_expect(b.p, LEN, 0, opt.seed, "clone");
+	dax_must(pwrite(b.fd, b.p, LEN, 0) == (ssize_t)LEN, "pwrite in place");
+	dax_expect(b.p, LEN, 0, opt.seed, "clone, written to itself");
+	dax_expect(a.p + LEN - PAGE, PAGE, LEN - PAGE, opt.seed, "last page");
+	dax_expect(a.p, PAGE, PAGE, opt.seed, "first page");
+}
+
 /* A 2M leaf maps the one; a page of the other is in a pipe, and the file goes. */
 static void beside_a_page(void)
 {
@@ -305,8 +387,11 @@ static const struct dax_test tests[] = {
 	{ "gup: clone with a page held", held },
 	{ "gup: a 2M mapping works beside a held page of a clone that goes", beside_a_page },
 	{ "break: what copy-on-write gave up under DMA has no next owner", given_up_by_a_store },
+	{ "break: nor what a write(2) took from it", given_up_by_a_write },
 	{ "break: nor where a truncate had begun", given_up_after_a_break },
 	{ "break: nor what it gave up of a 2M leaf", given_up_of_a_leaf },
+	{ "break: a write to shared blocks loses nothing to a store beside it", beside_stores },
+	{ "dax: a write to shared blocks of what they hold", from_itself },
 	{ "break: a write to shared blocks that is cut short leaves the rest", cut_short },
 };
 

@@ -265,6 +265,34 @@ static void let_go(int held[2])
 	dax_expect(buf, PAGE, UNIT, opt.seed, "what the pipe held");
 }
 
+/* It has a name, and no user but the pipe: the host is asked for it, and it is there. */
+static void opened_again(void)
+{
+	int held[2], fd;
+	struct dax_map m;
+	pid_t pid;
+
+	begin();
+	hold(held, &m, "again");
+	dax_must(!munmap(m.p, m.len) && !close(m.fd), "close");
+	dax_must(dax_put("/proc/sys/vm/drop_caches", "2"), "drop_caches");
+	pid = dax_fork();
+	if (!pid) {
+		fd = open(m.path, O_RDWR);
+		dax_must(fd >= 0, "open");
+		dax_expect_file(fd, 0, m.len, 0, opt.seed, "file");
+		_exit(0);
+	}
+	if (!dax_ends(pid, 10)) {
+		close(held[0]);
+		close(held[1]);
+		dax_fail("the file cannot be opened while a pipe has a page of it");
+	}
+	dax_reap(pid, "who opens it again");
+	let_go(held);
+	expect_no_stray();
+}
+
 /* A page that is held for ever keeps its own range from the others, and no more. */
 static void beside_held(void)
 {
@@ -521,6 +549,7 @@ static const struct dax_test tests[] = {
 	{ "break: the host cuts the file with a read in flight, mapped", cut_a },
 	{ "break: the host cuts the file with a read in flight, unmapped", cut_b },
 	{ "break: umount with a read in flight", unmounted },
+	{ "gup: a file whose ranges a pipe holds can be opened again", opened_again },
 	{ "gup: ranges beside a held page are reclaimed", beside_held },
 	{ "gup: an O_DIRECT read that wants more ranges than there are can be killed", too_large },
 	{ "device: rmmod with the file system mounted waits for a held page", driver_goes },

@@ -23,4 +23,4 @@ DAX_PROGS += $(if $(call have,libaio.h,y),$(call have,liburing.h,dax_truncate_dm
 %/dax_uring %/dax_pin_race: LDLIBS += -luring
 %/dax_ibv_reg_mr %/dax_remote: LDLIBS += -libverbs
 %/dax_truncate_dma %/dax_move_dma %/dax_fsync %/dax_soak %/dax_window: LDLIBS += -laio -luring
-%/dax_race %/dax_huge %/dax_numa %/dax_kvm %/dax_tlb %/dax_pin_life: LDLIBS += -lpthread
+%/dax_race %/dax_raw %/dax_reflink %/dax_huge %/dax_numa %/dax_kvm %/dax_tlb %/dax_pin_life: LDLIBS += -lpthread
