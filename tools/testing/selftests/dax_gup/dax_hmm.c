@@ -16,6 +16,7 @@ struct hmm_cmd { uint64_t addr, ptr, npages, cpages, faults; };
 #define HMM_WRITE	_IOWR('H', 1, struct hmm_cmd)
 #define HMM_MIGRATE	_IOWR('H', 2, struct hmm_cmd)
 #define HMM_SNAPSHOT	_IOWR('H', 4, struct hmm_cmd)
+#define HMM_EXCLUSIVE	_IOWR('H', 5, struct hmm_cmd)
 #define HMM_WRITABLE	2
 #define HMM_PMD		4
 #define HMM_PUD		8
@@ -117,9 +118,28 @@ static void kept(void)
 	dax_expect(anon, 8 * PAGE, 0, DATA, "anonymous memory, back");
 }
 
+/* Nor for itself for a while, and no leaf is split for the attempt. */
+static void shared(void)
+{
+	struct hmm_cmd cmd = { .ptr = (uintptr_t)dax_anon(8 * PAGE), .npages = 8 };
+	struct dax_area areas[2], *a;
+	int fd = hmm_open();
+	unsigned int nr;
+
+	nr = dax_areas(areas, DATA);
+	for (a = areas; a < areas + nr; a++) {
+		cmd.addr = (uintptr_t)a->p + PAGE;
+		if (!ioctl(fd, HMM_EXCLUSIVE, &cmd))
+			dax_fail("the device has pages of %s for itself", a->what);
+		dax_must(errno == EBUSY, "make_device_exclusive(), EBUSY expected");
+		dax_area_expect(a, DATA, 0, "after make_device_exclusive()");
+	}
+}
+
 static const struct dax_test tests[] = {
 	{ "dax: hmm_range_fault() of leaves of each size", mirrored },
 	{ "dax: migrate_vma_setup() takes no DAX page", kept },
+	{ "dax: make_device_exclusive() takes none, and leaves the leaf", shared },
 };
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "dax_device.h"
 #include "dax_leaf.h"
 
 #define DATA	(opt.seed + 1)
@@ -287,6 +288,35 @@ static void wp_nothing(void)
 	dax_expect_file(by_2m.fd, 0, by_2m.len, 0, DATA, "file");
 }
 
+/* A character device has leaves of its one size: all of it is told. */
+static void wp_device(void)
+{
+	struct dax_map m = dax_device_map(2 * HUGE);
+	int fd = uffd(WP_ASYNC | WP_UNPOPULATED);
+	size_t at = 37;
+
+	if (dax_device_attribute("align") > HUGE)
+		dax_skip("PAGEMAP_SCAN protects no 1G leaf");
+	signal(SIGALRM, stuck);
+	alarm(60);
+	dax_fill(m.p, 2 * HUGE, 0, DATA);
+	dax_must(!uffd_register(fd, &m, UFFDIO_REGISTER_MODE_WP), "UFFDIO_REGISTER");
+	wp_scan(&m, DAX_SCAN_WP | DAX_SCAN_WP_ONLY);
+	memset(seen, 0, sizeof(seen));
+	wp_get(&m);
+	if (memchr(seen, 1, sizeof(seen)))
+		dax_fail("a page is told that was not written to");
+	store(m.p + at * PAGE);
+	wp_get(&m);
+	if (!seen[at] || memchr(seen + HUGE / PAGE, 1, HUGE / PAGE))
+		dax_fail("the leaf of page %zu alone was written to, another or none is told", at);
+	dax_expect(m.p, 2 * HUGE, 0, DATA, "mapping");
+}
+
+static const struct dax_test device_tests[] = {
+	{ "dax: userfaultfd, WP_ASYNC: a store to a device", wp_device },
+};
+
 static const struct dax_test tests[] = {
 	{ "dax: soft-dirty of a store to a 4K leaf", soft_4k },
 	{ "dax: soft-dirty of a store to a 2M leaf", soft_2m },
@@ -300,5 +330,7 @@ static const struct dax_test tests[] = {
 
 int main(int argc, char **argv)
 {
+	if (dax_is_device(argc, argv))
+		return dax_main(argc, argv, device_tests, ARRAY_SIZE(device_tests));
 	return dax_main(argc, argv, tests, ARRAY_SIZE(tests));
 }
