@@ -66,6 +66,7 @@
  * @refs: a record each, and who is about to add one
  * @leaving: without a reference: in the list of that name, or in @others of
  *	the one of its super block that is there
+ * @born: when the process was: its pins, and @pid's next owner, may outlive it
  * @told: an unbind has named it in the log
  */
 struct dax_pin_holder {
@@ -77,6 +78,7 @@ struct dax_pin_holder {
 	struct list_head others;
 	struct work_struct work;
 	pid_t pid;
+	u64 born;
 	kuid_t uid;
 	char comm[TASK_COMM_LEN];
 	bool told;
@@ -225,6 +227,8 @@ static struct dax_pin_holder *find_holder(struct file *file)
 	spin_lock_irqsave(&holders_lock, flags);
 	hlist_for_each_entry(holder, holders_of(file_inode(file)), hash) {
 		if (holder->pid == current->tgid &&
+		    holder->born == current->group_leader->start_boottime &&
+		    uid_eq(holder->uid, current_uid()) &&
 		    file_inode(holder->file) == file_inode(file) &&
 		    holder->file->f_path.mnt == file->f_path.mnt &&
 		    refcount_inc_not_zero(&holder->refs))
@@ -261,6 +265,7 @@ struct dax_pin_holder *dax_pin_hold(struct file *file)
 	holder->sb = file_inode(own)->i_sb;
 	refcount_set(&holder->refs, 1);
 	holder->pid = current->tgid;
+	holder->born = current->group_leader->start_boottime;
 	holder->uid = current_uid();
 	get_task_comm(holder->comm, current->group_leader);
 	spin_lock_irq(&holders_lock);

@@ -180,15 +180,15 @@ static long pin_leaves(struct longterm *lt, unsigned long addr,
 }
 
 /*
- * The block is the file's own after a write fault.  Where the mapping is not
- * writable an unshare fault does the same for it, and the leaf is read-only.
+ * The block is the file's own after a write fault.  For who may only read, by
+ * the mapping or its protection key, an unshare fault does the same; the leaf
+ * is as writable as the mapping.
  */
 static int fault_in(struct longterm *lt, unsigned long addr)
 {
-	unsigned int flags = FAULT_FLAG_WRITE;
+	unsigned int flags = lt->flags & FOLL_WRITE ? FAULT_FLAG_WRITE :
+						      FAULT_FLAG_UNSHARE;
 
-	if (!(lt->vma->vm_flags & VM_WRITE))
-		flags = FAULT_FLAG_UNSHARE;
 	if (lt->flags & FOLL_REMOTE)
 		flags |= FAULT_FLAG_REMOTE;
 	return vm_fault_to_errno(handle_mm_fault(lt->vma, addr, flags, NULL),
