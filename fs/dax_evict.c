@@ -38,7 +38,8 @@ struct pinned {
 
 /*
  * struct eviction - an inode that is left to a work
- * @put: has a name: the work has a reference to it, and evicts nothing itself
+ * @put: has a name: the work has a reference to it, which it puts when the pages
+ *	are idle; else it evicts
  * @sb: outlives the inode, as
  * @ino: does
  * @pinned: changes under evictions_lock

@@ -38,6 +38,7 @@
 #include <linux/pfn_t.h>
 #include <linux/wait_bit.h>
 #include "dax_entry.h"
+#include "internal.h"
 
 #define FOLIO_LOCK_BITS	8
 
@@ -661,18 +662,18 @@ static void revoke_super(struct super_block *sb, void *revoke)
  * dax_revoke_pagemap - take back every mapping of a device that is going
  * @pgmap: the pagemap; its reference is killed already
  *
- * Walks every file of every mounted file system: the device cannot tell who
- * uses it (a partition, a dm target or ext4 leaves no holder behind).  What
- * is armed on @pgmap is unmapped and disarmed; a fault that comes later finds
- * the device gone and ends in SIGBUS.
+ * Walks the files of every file system of which DAX has mapped any: the device
+ * cannot tell who uses it (a partition, a dm target or ext4 leaves no holder
+ * behind).  What is armed on @pgmap is unmapped and disarmed; a fault that comes
+ * later finds the device gone and ends in SIGBUS.
  *
- * Context: process context, sleeps; takes s_umount of each super block.
+ * Context: process context, sleeps; takes s_umount of each of those super blocks.
  */
 void dax_revoke_pagemap(struct dev_pagemap *pgmap)
 {
 	struct revoke revoke = { .pgmap = pgmap };
 
-	iterate_supers(revoke_super, &revoke);
+	iterate_supers_dax(revoke_super, &revoke);
 	dax_pin_report(pgmap);
 }
 EXPORT_SYMBOL_GPL(dax_revoke_pagemap);
@@ -685,12 +686,12 @@ EXPORT_SYMBOL_GPL(dax_revoke_pagemap);
  * As dax_revoke_pagemap(), after kill_dax(): a fault stores its pfn while
  * kill_dax() waits for it, and keeps the entry locked until the leaf is there.
  *
- * Context: process context, sleeps; takes s_umount of each super block.
+ * Context: process context, sleeps; takes s_umount of each of those super blocks.
  */
 void dax_revoke_pfns(unsigned long pfn, unsigned long nr)
 {
 	struct revoke revoke = { .pfn = pfn, .nr = nr };
 
-	iterate_supers(revoke_super, &revoke);
+	iterate_supers_dax(revoke_super, &revoke);
 }
 EXPORT_SYMBOL_GPL(dax_revoke_pfns);

@@ -2,16 +2,17 @@
 /*
  * Blocks that copy-on-write took from a file while DMA read them.
  *
- * A write fault to a block that files share gives its file a copy.  It cannot
- * wait for DMA that still reads the old block: the page may be in a pipe of the
- * very task.  From then on the block is the other files' to free, and if none
- * of them maps it, none has an entry by which a break would find the DMA.  So
- * the fault parks the folio here, and the file system that frees a parked block
+ * A write to a block that files share gives its file a copy.  It does not wait
+ * for DMA that still reads the old block: a fault cannot, as the page may be in
+ * a pipe of the very task.  From then on the block is the other files' to free,
+ * and if none of them maps it, none has an entry by which a break would find
+ * the DMA.  So the fault, and dax_drop_layout() for write(2), zeroing and
+ * unsharing, park the folio here, and the file system that frees a parked block
  * keeps it from its next user until the folio is idle.
  *
- * A folio is parked before the file system takes the block from the file of the
- * fault.  Whoever frees the block, perhaps that very fault, does so later, and
- * finds it here.
+ * A folio is parked before the file system takes the block from the file.
+ * Whoever frees the block, perhaps that very write, does so later, and finds it
+ * here.
  *
  * There is hardly ever one.  A worker looks ten times a second for those that
  * have become idle, as long as there are any: the put of a page need not know.

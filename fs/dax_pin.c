@@ -60,7 +60,7 @@
 #define KEY_IDLE	(30 * HZ)
 
 /*
- * struct dax_pin_holder - a process that pins a file
+ * struct dax_pin_holder - a process that pins a file, as one user, by one mount
  * @file: keeps inode and mount; no open of the application's
  * @sb: of @file, to compare when that is gone
  * @refs: a record each, and who is about to add one
@@ -378,8 +378,7 @@ static bool is_leaving(struct super_block *sb)
 void dax_pin_settle(struct super_block *sb)
 {
 	/* Unpins that found the key off have left their marks to that. */
-	if (delayed_work_pending(&recheck))
-		flush_delayed_work(&recheck);
+	flush_delayed_work(&recheck);
 	wait_var_event_killable(&leaving, !is_leaving(sb));
 }
 
@@ -401,7 +400,7 @@ static void put_region(struct dax_region *region)
 	xa_erase(&regions, region->pfn >> REGION_ORDER);
 	kfree(region);
 	if (xa_empty(&regions))
-		queue_delayed_work(system_wq, &key_off, KEY_IDLE);
+		mod_delayed_work(system_wq, &key_off, KEY_IDLE);
 }
 
 /* The region of @pfn; where there is none yet, @fresh becomes it. */

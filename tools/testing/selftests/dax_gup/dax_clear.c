@@ -4,8 +4,10 @@
  * until a write over it, or its next file, makes it good.
  */
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 #include "dax_badblock.h"
 #include "dax_leaf.h"
@@ -81,9 +83,6 @@ static void bad_block(off_t from)
 	if (pwrite(drive, m.p + BAD, PAGE, 0) >= 0)
 		dax_fail("O_DIRECT from a bad page");
 	dax_must(errno == EFAULT, "O_DIRECT from a bad page, EFAULT expected");
-	if (pwrite(m.fd, buf, 512, BAD) >= 0)
-		dax_fail("write(2) of a part of a bad page");
-	dax_must(errno == EFAULT, "write(2) of a part of a bad page, EFAULT expected");
 
 	dax_heal(m.fd, BAD, DATA);
 	if (sigsetjmp(back, 1))
@@ -133,10 +132,73 @@ static void freed(void)
 	}
 }
 
+static void stuck(int sig)
+{
+	(void)sig;
+	dax_fail("write(2) to a bad page has no end");
+}
+
+/* Nothing is wrong with the writer's memory: it is not EFAULT. */
+static void expect_eio(int fd, off_t at, size_t len)
+{
+	char *buf = dax_anon(PAGE);
+
+	signal(SIGALRM, stuck);
+	alarm(20);
+	if (pwrite(fd, buf, len, at) >= 0)
+		dax_fail("write(2) of %zu bytes of a bad page", len);
+	dax_must(errno == EIO, "write(2) of a part of the page, EIO expected");
+	alarm(0);
+}
+
+static void part(void)
+{
+	int fd = dax_written("part", 2 * HUGE, DATA);
+
+	dax_set_bad(fd, BAD);
+	expect_eio(fd, BAD, 512);
+	expect_eio(fd, BAD + 100, PAGE - 100);
+	dax_heal(fd, BAD, DATA);
+	dax_expect_file(fd, 0, 2 * HUGE, 0, DATA, "file");
+}
+
+/* A write to a file that was cloned once goes another way, shared or not. */
+static void part_of_cloned(void)
+{
+	int fd = dax_written("cloned", 2 * HUGE, DATA), clone = dax_open("clone", 0, DAX_HOLE);
+	char *buf = dax_anon(3 * PAGE);
+	ssize_t n;
+
+	if (ioctl(clone, FICLONE, fd)) {
+		dax_must(errno == EOPNOTSUPP || errno == ENOTTY, "FICLONE");
+		dax_skip("the file system has no reflink");
+	}
+	/* Shared: its own copy cannot be made of what cannot be read. */
+	dax_set_bad(fd, BAD);
+	expect_eio(fd, BAD, 512);
+	dax_must(!ftruncate(clone, 0), "ftruncate");
+	expect_eio(fd, BAD, 512);
+	expect_eio(fd, BAD + 100, PAGE - 100);
+	/* As far as it is good: then the next write says why not further. */
+	dax_fill(buf, 3 * PAGE, BAD - PAGE, DATA + 1);
+	signal(SIGALRM, stuck);
+	alarm(20);
+	n = pwrite(fd, buf, PAGE + 512, BAD - PAGE);
+	alarm(0);
+	if (n != (ssize_t)PAGE)
+		dax_fail("write(2) into a bad page: %zd bytes, not the good page", n);
+	dax_expect_file(fd, BAD - PAGE, PAGE, BAD - PAGE, DATA + 1, "the good page");
+	dax_heal(fd, BAD, DATA);
+	dax_expect_file(fd, BAD + PAGE, 2 * HUGE - BAD - PAGE, BAD + PAGE, DATA, "file");
+	dax_expect_file(fd, 0, BAD - PAGE, 0, DATA, "file");
+}
+
 static const struct dax_test tests[] = {
 	{ "gup: a bad block in 4K leaves: SIGBUS until a write clears it", bad_4k },
 	{ "gup: a bad block in 2M leaves: SIGBUS until a write clears it", bad_2m },
 	{ "gup: a bad block that is freed is good in its next file", freed },
+	{ "told: write(2) of a part of a bad page: EIO", part },
+	{ "told: the same in a file that was cloned", part_of_cloned },
 };
 
 int main(int argc, char **argv)

@@ -14,7 +14,7 @@
 #define PAGES	(2 * HUGE / PAGE)
 
 static struct dax_map by_2m, by_4k;
-static unsigned char seen[PAGES];
+static unsigned char seen[PAGES + HUGE / PAGE];	/* a device has a leaf more */
 
 static void map_both(void)
 {
@@ -288,33 +288,72 @@ static void wp_nothing(void)
 	dax_expect_file(by_2m.fd, 0, by_2m.len, 0, DATA, "file");
 }
 
-/* A character device has leaves of its one size: all of it is told. */
-static void wp_device(void)
+/*
+ * A character device has leaves of its one size: all of it is told. The third 2M are
+ * mapped by no leaf when they are protected, and can be used after that.
+ */
+static void device_protected(void (*protect)(const struct dax_map *m, int fd))
 {
-	struct dax_map m = dax_device_map(2 * HUGE);
+	struct dax_map m = dax_device_map(3 * HUGE), three = m;
+	struct uffdio_range all = { (uintptr_t)m.p, m.len };
+	unsigned long align = dax_device_attribute("align");
 	int fd = uffd(WP_ASYNC | WP_UNPOPULATED);
-	size_t at = 37;
+	size_t at[] = { 37, 2 * HUGE / PAGE + 41 }, leaf = align / PAGE, i, j;
 
-	if (dax_device_attribute("align") > HUGE)
-		dax_skip("PAGEMAP_SCAN protects no 1G leaf");
 	signal(SIGALRM, stuck);
 	alarm(60);
 	dax_fill(m.p, 2 * HUGE, 0, DATA);
 	dax_must(!uffd_register(fd, &m, UFFDIO_REGISTER_MODE_WP), "UFFDIO_REGISTER");
-	wp_scan(&m, DAX_SCAN_WP | DAX_SCAN_WP_ONLY);
+	three.len = 3 * HUGE;	/* of a leaf of 1G */
+	protect(&three, fd);
 	memset(seen, 0, sizeof(seen));
-	wp_get(&m);
-	if (memchr(seen, 1, sizeof(seen)))
+	wp_get(&three);
+	if (align <= HUGE && memchr(seen, 1, 2 * HUGE / PAGE))
 		dax_fail("a page is told that was not written to");
-	store(m.p + at * PAGE);
-	wp_get(&m);
-	if (!seen[at] || memchr(seen + HUGE / PAGE, 1, HUGE / PAGE))
-		dax_fail("the leaf of page %zu alone was written to, another or none is told", at);
+	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		store(m.p + at[i] * PAGE);
+		memset(seen, 0, sizeof(seen));
+		wp_get(&three);
+		if (align <= HUGE && !seen[at[i]])
+			dax_fail("page %zu was written to, and is not told", at[i]);
+		for (j = 0; j < HUGE / PAGE && align <= HUGE; j++)
+			if (seen[HUGE / PAGE + j] || (j / leaf != at[0] / leaf && seen[j]))
+				dax_fail("a leaf without a store is told");
+	}
 	dax_expect(m.p, 2 * HUGE, 0, DATA, "mapping");
+	dax_must(!ioctl(fd, UFFDIO_UNREGISTER, &all), "UFFDIO_UNREGISTER");
+	dax_fill(m.p, 3 * HUGE, 0, DATA + 1);
+	dax_expect(m.p, 3 * HUGE, 0, DATA + 1, "mapping without userfaultfd");
+}
+
+static void by_scan(const struct dax_map *m, int fd)
+{
+	(void)fd;
+	wp_scan(m, DAX_SCAN_WP | DAX_SCAN_WP_ONLY);
+}
+
+static void by_ioctl(const struct dax_map *m, int fd)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { (uintptr_t)m->p, m->len }, .mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	dax_must(!ioctl(fd, UFFDIO_WRITEPROTECT, &wp), "UFFDIO_WRITEPROTECT");
+}
+
+static void wp_device(void)
+{
+	device_protected(by_scan);
+}
+
+static void wp_device_all(void)
+{
+	device_protected(by_ioctl);
 }
 
 static const struct dax_test device_tests[] = {
-	{ "dax: userfaultfd, WP_ASYNC: a store to a device", wp_device },
+	{ "dax: userfaultfd, WP_ASYNC: stores to a device", wp_device },
+	{ "dax: userfaultfd, WP_ASYNC: stores to a device behind UFFDIO_WRITEPROTECT", wp_device_all },
 };
 
 static const struct dax_test tests[] = {

@@ -4,9 +4,13 @@
  * waits for that page, and then ends. The file system is dead after each of these
  * tests; the caller runs one (-t), unmounts it and binds the driver again.
  */
+#include <linux/fuse.h>
+#include <linux/loop.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 
 #include "dax_longterm.h"
@@ -172,10 +176,91 @@ static void pageless(void)
 	expect_gone(&m);
 }
 
+/* A loop device over a small file: fuseblk wants a block device, whichever. */
+static void make_disk(char *disk, size_t size)
+{
+	int control = open("/dev/loop-control", O_RDWR), file, loop, nr;
+
+	dax_must(control >= 0, "/dev/loop-control");
+	nr = ioctl(control, LOOP_CTL_GET_FREE);
+	dax_must(nr >= 0, "LOOP_CTL_GET_FREE");
+	snprintf(disk, size, "/dev/loop%d", nr);
+	file = memfd_create("disk", 0);
+	dax_must(file >= 0 && !ftruncate(file, MB), "memfd");
+	loop = open(disk, O_RDONLY);	/* who has it open for writing keeps it from being mounted */
+	dax_must(loop >= 0 && !ioctl(loop, LOOP_SET_FD, file), "%s", disk);
+	dax_must(!ioctl(loop, LOOP_SET_STATUS64, &(struct loop_info64){
+		.lo_flags = LO_FLAGS_AUTOCLEAR }), "LOOP_SET_STATUS64");
+	close(file);		/* the loop device stays open until the test ends */
+	close(control);
+}
+
+/* The next request to a file system's server, which must be @opcode. */
+static void await_request(int fuse, struct fuse_in_header *in, unsigned int opcode)
+{
+	static char buf[FUSE_MIN_READ_BUFFER * 2];
+	ssize_t n = read(fuse, buf, sizeof(buf));
+
+	dax_must(n >= (ssize_t)sizeof(*in), "/dev/fuse");
+	memcpy(in, buf, sizeof(*in));
+	if (in->opcode != opcode)
+		dax_fail("request %u to the server, not %u", in->opcode, opcode);
+}
+
+/* A file system whose umount waits for its server holds its s_umount for writing. */
+static void unconcerned(void)
+{
+	struct dax_map m = dax_new("mapped", LEN, DAX_WRITTEN);
+	struct {
+		struct fuse_out_header out;
+		struct fuse_init_out init;
+	} ready = {
+		.out = { .len = sizeof(ready) },
+		.init = { .major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION,
+			  .max_write = PAGE },
+	};
+	char at[] = "/tmp/dax-server-XXXXXX", disk[32], options[96];
+	int fuse = open("/dev/fuse", O_RDWR);
+	struct fuse_in_header in;
+	pid_t umounts, unbinds;
+
+	dax_must(fuse >= 0, "/dev/fuse");
+	make_disk(disk, sizeof(disk));
+	dax_must(mkdtemp(at), "mkdtemp");
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+	dax_must(!mount(disk, at, "fuseblk", MS_RDONLY, options), "mount of fuseblk");
+	await_request(fuse, &in, FUSE_INIT);
+	ready.out.unique = in.unique;
+	dax_must(write(fuse, &ready, sizeof(ready)) == sizeof(ready), "FUSE_INIT");
+
+	umounts = dax_fork();
+	if (!umounts) {
+		close(fuse);
+		dax_must(!umount2(at, 0), "umount");
+		_exit(0);
+	}
+	await_request(fuse, &in, FUSE_DESTROY);
+	dax_expect(m.p, LEN, 0, opt.seed, "mapping");
+	unbinds = dax_fork();
+	if (!unbinds) {
+		close(fuse);
+		unbind();
+	}
+	if (!dax_ends(unbinds, 20))
+		dax_fail("unbind waits for the umount of another file system");
+	dax_reap(unbinds, "unbind");
+	expect_gone(&m);
+	if (waitpid(umounts, NULL, WNOHANG) == umounts)
+		dax_fail("the umount did not wait for its server: this has shown nothing");
+	close(fuse);		/* the server is gone: no answer comes */
+	dax_reap(umounts, "umount");
+}
+
 static const struct dax_test tests[] = {
 	{ "device: unbind waits for a held page, then SIGBUS and EIO", held },
 	{ "device: unbind says what it waits for, every ten seconds", told },
 	{ "longterm: unbind waits for a pin and names its holder once", longterm },
+	{ "device: unbind waits for no other file system", unconcerned },
 	{ "device: unbind without pages takes mappings back", pageless },
 };
 
