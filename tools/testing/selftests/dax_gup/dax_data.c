@@ -155,6 +155,31 @@ void dax_expect_file(int fd, off_t at, size_t len, uint64_t off, uint64_t seed,
 	munmap(buf, len);
 }
 
+void dax_get_state(int fd, struct dax_state *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->map = (struct fiemap){
+		.fm_length = FIEMAP_MAX_OFFSET, .fm_flags = FIEMAP_FLAG_SYNC,
+		.fm_extent_count = DAX_STATE_EXTENTS,
+	};
+	dax_must(!fstat(fd, &s->st), "fstat");
+	dax_must(!ioctl(fd, FS_IOC_FIEMAP, &s->map), "FIEMAP");
+}
+
+void dax_expect_state(int fd, const struct dax_state *before, const char *what)
+{
+	struct dax_state now;
+
+	dax_get_state(fd, &now);
+	if (now.st.st_size != before->st.st_size || now.st.st_blocks != before->st.st_blocks)
+		dax_fail("%s, but the file has %lld bytes in %lld blocks, not %lld in %lld", what,
+			 (long long)now.st.st_size, (long long)now.st.st_blocks,
+			 (long long)before->st.st_size, (long long)before->st.st_blocks);
+	if (now.map.fm_mapped_extents != before->map.fm_mapped_extents ||
+	    memcmp(now.ext, before->ext, sizeof(now.ext)))
+		dax_fail("%s, but the file has other extents than before", what);
+}
+
 /* DAX delays no allocation: there is nothing to write first. */
 struct fiemap_extent dax_extent(int fd, off_t at, size_t len)
 {

@@ -81,23 +81,123 @@ static void punch_a(void) { waits(false, do_punch); }
 static void truncate_b(void) { waits(true, do_truncate); }
 static void punch_b(void) { waits(true, do_punch); }
 
+static void expect_unchanged(const struct dax_state *before, const char *what)
+{
+	dax_expect_state(m.fd, before, what);
+	dax_expect_file(m.fd, 0, LEN, 0, opt.seed, what);
+}
+
 static void killed(bool unmap)
 {
+	struct dax_state before;
 	int status;
 	pid_t pid;
 
 	hold(unmap);
+	dax_get_state(m.fd, &before);
 	pid = start(do_truncate);
 	dax_must(!kill(pid, SIGKILL), "kill");
 	dax_must(waitpid(pid, &status, 0) == pid, "waitpid");
 	if (!WIFSIGNALED(status))
 		dax_fail("the truncate ended before its signal");
+	expect_unchanged(&before, "the truncate was killed");
 	let_go();
+	expect_unchanged(&before, "the truncate was killed, the page let go");
 	do_truncate();
 }
 
 static void killed_a(void) { killed(false); }
 static void killed_b(void) { killed(true); }
+
+static int handled[2];	/* a byte each time that the handler runs */
+
+static void handler(int sig)
+{
+	(void)sig;
+	if (write(handled[1], "", 1) != 1)
+		_exit(KSFT_FAIL);
+}
+
+static int truncate_with_handler(int flags)
+{
+	struct sigaction act = { .sa_handler = handler, .sa_flags = flags };
+
+	dax_must(!sigaction(SIGUSR1, &act, NULL), "sigaction");
+	return ftruncate(m.fd, 0);
+}
+
+static void do_interrupted(void)
+{
+	if (!truncate_with_handler(0))
+		dax_fail("the truncate works in spite of its signal");
+	dax_must(errno == EINTR, "truncate with a signal, EINTR expected");
+}
+
+static void do_restarted(void)
+{
+	dax_must(!truncate_with_handler(SA_RESTART), "truncate with a signal, SA_RESTART");
+}
+
+/* Returns when its handler has run. */
+static pid_t start_and_signal(void (*op)(void))
+{
+	pid_t pid;
+	char c;
+
+	dax_must(!pipe(handled), "pipe");
+	pid = start(op);
+	dax_must(!kill(pid, SIGUSR1), "kill");
+	close(handled[1]);
+	if (read(handled[0], &c, 1) != 1) {
+		dax_reap(pid, "the truncate");
+		dax_fail("the truncate ended before its signal");
+	}
+	return pid;
+}
+
+static void interrupted(bool unmap)
+{
+	struct dax_state before;
+	pid_t pid;
+
+	hold(unmap);
+	dax_get_state(m.fd, &before);
+	pid = start_and_signal(do_interrupted);
+	if (!dax_ends(pid, 10)) {
+		let_go();
+		dax_reap(pid, "the truncate");
+		dax_fail("the truncate waits on after a signal without SA_RESTART");
+	}
+	dax_reap(pid, "the truncate");
+	expect_unchanged(&before, "the truncate says EINTR");
+	let_go();
+	expect_unchanged(&before, "the truncate says EINTR, the page is let go");
+	do_truncate();
+}
+
+static void interrupted_a(void) { interrupted(false); }
+static void interrupted_b(void) { interrupted(true); }
+
+static void restarted(bool unmap)
+{
+	struct stat st;
+	pid_t pid;
+
+	hold(unmap);
+	pid = start_and_signal(do_restarted);
+	dax_wait_asleep(pid, "the truncate, restarted");
+	if (waitpid(pid, NULL, WNOHANG) == pid)
+		dax_fail("with a signal the blocks went while their pages were held");
+	let_go();
+	dax_reap(pid, "the truncate");
+	dax_must(!fstat(m.fd, &st), "fstat");
+	if (st.st_size || st.st_blocks)
+		dax_fail("%lld bytes in %lld blocks after the truncate to nothing",
+			 (long long)st.st_size, (long long)st.st_blocks);
+}
+
+static void restarted_a(void) { restarted(false); }
+static void restarted_b(void) { restarted(true); }
 
 static void stuck(int sig)
 {
@@ -171,6 +271,10 @@ static const struct dax_test tests[] = {
 	{ "break: punch waits for a held page, unmapped", punch_b },
 	{ "gup: a waiting truncate can be killed, mapped", killed_a },
 	{ "break: a waiting truncate can be killed, unmapped", killed_b },
+	{ "gup: a signal ends a waiting truncate with EINTR, mapped", interrupted_a },
+	{ "break: a signal ends a waiting truncate with EINTR, unmapped", interrupted_b },
+	{ "gup: with SA_RESTART a waiting truncate waits on, mapped", restarted_a },
+	{ "break: with SA_RESTART a waiting truncate waits on, unmapped", restarted_b },
 	{ "break: blocks beside a held page can go, mapped", elsewhere_a },
 	{ "gup: blocks beside a held page can go, unmapped", elsewhere_b },
 	{ "gup: unlink and close of a file with a held page return", unlinked },

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/falloc.h>
-#include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <linux/io_uring.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -11,8 +9,6 @@
 #include "dax_leaf.h"
 #include "dax_longterm.h"
 #include "../../../../mm/gup_test.h"
-
-#define EXTENTS	32
 
 int dax_try_pin(const void *p, size_t len)
 {
@@ -110,37 +106,6 @@ struct dax_map dax_three(const char *name, size_t unit)
 	return dax_new(name, 3 * unit, DAX_WRITTEN);
 }
 
-struct state {
-	struct stat st;
-	struct fiemap map;
-	struct fiemap_extent ext[EXTENTS];
-};
-
-static void get_state(int fd, struct state *s)
-{
-	memset(s, 0, sizeof(*s));
-	s->map = (struct fiemap){
-		.fm_length = FIEMAP_MAX_OFFSET, .fm_flags = FIEMAP_FLAG_SYNC,
-		.fm_extent_count = EXTENTS,
-	};
-	dax_must(!fstat(fd, &s->st), "fstat");
-	dax_must(!ioctl(fd, FS_IOC_FIEMAP, &s->map), "FIEMAP");
-}
-
-static void expect_state(int fd, const struct state *before, const char *what)
-{
-	struct state now;
-
-	get_state(fd, &now);
-	if (now.st.st_size != before->st.st_size || now.st.st_blocks != before->st.st_blocks)
-		dax_fail("refused, but %s has %lld bytes in %lld blocks, not %lld in %lld", what,
-			 (long long)now.st.st_size, (long long)now.st.st_blocks,
-			 (long long)before->st.st_size, (long long)before->st.st_blocks);
-	if (now.map.fm_mapped_extents != before->map.fm_mapped_extents ||
-	    memcmp(now.ext, before->ext, sizeof(now.ext)))
-		dax_fail("refused, but %s has other extents than before", what);
-}
-
 void dax_expect_busy(int result, const char *what)
 {
 	if (!result)
@@ -152,12 +117,12 @@ void dax_refuses(size_t unit, int (*op)(struct dax_map *m))
 {
 	struct dax_map m = dax_three("pinned", unit);
 	size_t at = unit + (unit == HUGE ? 5 * PAGE : 0);
-	static struct state before;
+	static struct dax_state before;
 	int ring = dax_pin(m.p + at, PAGE), i;
 	uint64_t start, took;
 
 	dax_must(!fsync(m.fd), "fsync");
-	get_state(m.fd, &before);
+	dax_get_state(m.fd, &before);
 	/* Mapped, then not: the pin is the same. */
 	for (i = 0; i < 2; i++) {
 		start = dax_ms();
@@ -165,7 +130,7 @@ void dax_refuses(size_t unit, int (*op)(struct dax_map *m))
 		took = dax_ms() - start;
 		if (took > PROMPT)
 			dax_fail("refused, but only after %llu ms", (unsigned long long)took);
-		expect_state(m.fd, &before, "the file");
+		dax_expect_state(m.fd, &before, "refused");
 		dax_expect_file(m.fd, 0, m.len, 0, opt.seed, "refused, but the file");
 		if (i)
 			break;

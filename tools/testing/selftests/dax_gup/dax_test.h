@@ -129,6 +129,18 @@ struct fiemap_extent dax_extent(int fd, off_t at, size_t len);
 /* Do files share the block at @at? */
 bool dax_is_shared(int fd, off_t at);
 
+/* Size, blocks and extents of a file: what a change that did not happen leaves alone. */
+#define DAX_STATE_EXTENTS	32
+struct dax_state {
+	struct stat st;
+	struct fiemap map;
+	struct fiemap_extent ext[DAX_STATE_EXTENTS];
+};
+
+void dax_get_state(int fd, struct dax_state *s);
+/* @what: why the file must be as it was */
+void dax_expect_state(int fd, const struct dax_state *before, const char *what);
+
 /* What is free of the file system under @fd, when all that was done is written. */
 uint64_t dax_free_bytes(int fd);
 
