@@ -61,7 +61,7 @@ static void expect(size_t len, const char *when)
 static void under_dma(enum dax_engine engine)
 {
 	int drive = dax_drive();
-	struct dax_read r;
+	struct dax_flight r;
 
 	dax_drive_fill(drive, 0, LEN, opt.seed + 1);
 	m = dax_new("synced", LEN, DAX_WRITTEN);
@@ -71,8 +71,8 @@ static void under_dma(enum dax_engine engine)
 
 	dax_start_read(&r, engine, drive, m.p, LEN, 0);
 	expect(LEN, "with the DMA in flight");
-	dax_still_reading(&r, "after fsync");
-	dax_finish_read(&r);
+	dax_still_flying(&r, "after fsync");
+	dax_land(&r);
 	expect(LEN, "after the DMA");
 	expect(0, "when all is flushed");
 	dax_expect(m.p, LEN, 0, opt.seed + 1, "mapping");

@@ -6,7 +6,7 @@
 
 static int drive;
 static struct dax_map m;
-static struct dax_read r;
+static struct dax_flight r;
 
 static void start(int flags)
 {
@@ -22,8 +22,8 @@ static void start(int flags)
 
 static void finish(const char *change)
 {
-	dax_still_reading(&r, change);
-	dax_finish_read(&r);
+	dax_still_flying(&r, change);
+	dax_land(&r);
 	dax_expect_file(m.fd, 0, LEN, 0, opt.seed + 1, change);
 }
 
@@ -58,8 +58,8 @@ static void forked_private(void)
 		dax_expect(m.p, LEN, 0, opt.seed, "child after the DMA");
 		_exit(0);
 	}
-	dax_still_reading(&r, "after fork");
-	dax_finish_read(&r);
+	dax_still_flying(&r, "after fork");
+	dax_land(&r);
 	dax_expect(m.p, LEN, 0, opt.seed + 1, "parent");
 	close(go[0]);
 	close(go[1]);

@@ -2,7 +2,8 @@
 /*
  * Blocks leave a file while a read from a slow drive is on its way into them,
  * and another file takes them: the read must not land in the other file,
- * whether or not the first one is still mapped.
+ * whether or not the first one is still mapped. The same with a write from them
+ * to the drive: it must bring what the first file had, not the other's data.
  */
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -13,7 +14,8 @@
 
 #define PIECE	(8 * KB)
 #define PIECES	64
-#define LEN	(PIECES * PIECE)	/* what is read */
+#define LEN	(PIECES * PIECE)	/* what is read, or written */
+#define TO	DAX_PRIMED	/* where on the drive it is written */
 #define SPARE	(64 * MB)	/* what the other file leaves free */
 #define EXTENTS	64
 
@@ -176,44 +178,59 @@ static void make_files(void)
 	}
 }
 
-static void start_read(struct dax_read *r, enum dax_engine engine, int drive)
+static void start(struct dax_flight *r, enum dax_engine engine, bool write, int drive)
 {
 	struct iovec iov[PIECES];
 	int i;
 
 	for (i = 0; i < PIECES; i++)
 		iov[i] = (struct iovec){ first.p + piece(i), PIECE };
-	dax_start_readv(r, engine, drive, iov, PIECES, 0);
+	if (write)
+		dax_start_writev(r, engine, drive, iov, PIECES, TO);
+	else
+		dax_start_readv(r, engine, drive, iov, PIECES, 0);
 }
 
-static void scenario(enum dax_engine engine, bool unmap, void (*release)(void))
+static void expect_written(int drive)
+{
+	int i;
+
+	for (i = 0; i < PIECES; i++)
+		dax_drive_expect(drive, TO + i * PIECE, PIECE, piece(i), opt.seed,
+				 "what the drive has of the first file");
+}
+
+static void scenario(enum dax_engine engine, bool write, bool unmap, void (*release)(void))
 {
 	static struct blocks old;
 	struct timespec tick = { .tv_nsec = 20000000 };
 	int drive = dax_drive(), tries;
-	struct dax_read r;
+	struct dax_flight r;
 	size_t early, late;
 	bool flying;
 
-	dax_drive_fill(drive, 0, LEN, opt.seed + 1);
+	/* What is read, or what a write must replace: the test before wrote the same. */
+	dax_drive_fill(drive, write ? TO : 0, LEN, opt.seed + 1);
 	make_files();
 	get_pieces(&old);
-	start_read(&r, engine, drive);
+	start(&r, engine, write, drive);
 	if (unmap)
 		munmap(first.p, first.len);
-	dax_still_reading(&r, "before the blocks went");
+	dax_still_flying(&r, "before the blocks went");
 	release();
-	flying = dax_reading(&r);
+	flying = dax_flying(&r);
 	take_blocks();
 	early = in_old_blocks(&old, WRITE);
 	/*
-	 * If nobody waited for the read, and the blocks have their new owner's
-	 * data, then the read must land now: not before that data.
+	 * If nobody waited for it, and the blocks have their new owner's data,
+	 * then a read must land now, and a write find it: not before that data.
 	 */
 	if (flying && early)
-		dax_still_reading(&r, "before the blocks were written");
-	dax_finish_read(&r);
+		dax_still_flying(&r, "before the blocks were written");
+	dax_land(&r);
 	in_old_blocks(&old, CHECK);
+	if (write)
+		expect_written(drive);
 
 	/* This has shown something only if the blocks do come back. */
 	for (tries = 0; tries < 250; tries++) {
@@ -227,16 +244,22 @@ static void scenario(enum dax_engine engine, bool unmap, void (*release)(void))
 		 LEN, late, (uintmax_t)dax_free_bytes(other));
 }
 
-static void aio_truncate_a(void) { scenario(DAX_AIO, false, truncated); }
-static void aio_punch_a(void) { scenario(DAX_AIO, false, punched); }
-static void aio_collapse_a(void) { scenario(DAX_AIO, false, collapsed); }
-static void uring_truncate_a(void) { scenario(DAX_URING, false, truncated); }
-static void aio_truncate_b(void) { scenario(DAX_AIO, true, truncated); }
-static void aio_punch_b(void) { scenario(DAX_AIO, true, punched); }
-static void aio_collapse_b(void) { scenario(DAX_AIO, true, collapsed); }
-static void aio_unlink_b(void) { scenario(DAX_AIO, true, unlinked); }
-static void uring_truncate_b(void) { scenario(DAX_URING, true, truncated); }
-static void uring_unlink_b(void) { scenario(DAX_URING, true, unlinked); }
+static void aio_truncate_a(void) { scenario(DAX_AIO, false, false, truncated); }
+static void aio_punch_a(void) { scenario(DAX_AIO, false, false, punched); }
+static void aio_collapse_a(void) { scenario(DAX_AIO, false, false, collapsed); }
+static void uring_truncate_a(void) { scenario(DAX_URING, false, false, truncated); }
+static void aio_truncate_b(void) { scenario(DAX_AIO, false, true, truncated); }
+static void aio_punch_b(void) { scenario(DAX_AIO, false, true, punched); }
+static void aio_collapse_b(void) { scenario(DAX_AIO, false, true, collapsed); }
+static void aio_unlink_b(void) { scenario(DAX_AIO, false, true, unlinked); }
+static void uring_truncate_b(void) { scenario(DAX_URING, false, true, truncated); }
+static void uring_punch_b(void) { scenario(DAX_URING, false, true, punched); }
+static void uring_collapse_b(void) { scenario(DAX_URING, false, true, collapsed); }
+static void uring_unlink_b(void) { scenario(DAX_URING, false, true, unlinked); }
+static void aio_truncate_w(void) { scenario(DAX_AIO, true, true, truncated); }
+static void aio_punch_w(void) { scenario(DAX_AIO, true, true, punched); }
+static void aio_unlink_w(void) { scenario(DAX_AIO, true, true, unlinked); }
+static void uring_truncate_w(void) { scenario(DAX_URING, true, true, truncated); }
 
 static const struct dax_test tests[] = {
 	{ "gup: truncate with a libaio read in flight, mapped", aio_truncate_a },
@@ -248,7 +271,13 @@ static const struct dax_test tests[] = {
 	{ "break: collapse with a libaio read in flight, unmapped", aio_collapse_b },
 	{ "break: unlink with a libaio read in flight, unmapped", aio_unlink_b },
 	{ "break: truncate with an io_uring read in flight, unmapped", uring_truncate_b },
+	{ "break: punch with an io_uring read in flight, unmapped", uring_punch_b },
+	{ "break: collapse with an io_uring read in flight, unmapped", uring_collapse_b },
 	{ "break: unlink with an io_uring read in flight, unmapped", uring_unlink_b },
+	{ "break: truncate with a libaio write in flight, unmapped", aio_truncate_w },
+	{ "break: punch with a libaio write in flight, unmapped", aio_punch_w },
+	{ "break: unlink with a libaio write in flight, unmapped", aio_unlink_w },
+	{ "break: truncate with an io_uring write in flight, unmapped", uring_truncate_w },
 };
 
 int main(int argc, char **argv)

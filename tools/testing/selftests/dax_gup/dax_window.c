@@ -191,7 +191,7 @@ static void many(void)
 
 static struct dax_map first;	/* the read lands in its second range */
 
-static void start(struct dax_read *r, enum dax_engine engine, bool unmap)
+static void start(struct dax_flight *r, enum dax_engine engine, bool unmap)
 {
 	int drive = dax_drive();
 
@@ -201,7 +201,7 @@ static void start(struct dax_read *r, enum dax_engine engine, bool unmap)
 	dax_start_read(r, engine, drive, first.p + RANGE + LANDING, LEN, 0);
 	if (unmap)
 		munmap(first.p, first.len);
-	dax_still_reading(r, "before anything was done");
+	dax_still_flying(r, "before anything was done");
 }
 
 /* All that the window has goes to another file, with data where the read lands. */
@@ -226,7 +226,7 @@ static void expect_landed(void)
 }
 
 /* The window goes to another file before the read ends. */
-static void finish_beside(struct dax_read *r)
+static void finish_beside(struct dax_flight *r)
 {
 	struct dax_map other = dax_new("other", 2 * window, DAX_HOLE);
 	pid_t pid = dax_fork();
@@ -235,14 +235,14 @@ static void finish_beside(struct dax_read *r)
 		take_window(&other, false);
 		_exit(0);
 	}
-	dax_finish_read(r);
+	dax_land(r);
 	dax_reap(pid, "who takes the window");
 	take_window(&other, true);
 }
 
 static void reclaimed(enum dax_engine engine, bool unmap)
 {
-	struct dax_read r;
+	struct dax_flight r;
 
 	start(&r, engine, unmap);
 	finish_beside(&r);
@@ -372,7 +372,7 @@ static void unlinked(void)
 static void changed(bool unmap, void (*change)(void))
 {
 	struct dax_map other;
-	struct dax_read r;
+	struct dax_flight r;
 	char *buf = dax_anon(RANGE);
 
 	start(&r, DAX_AIO, unmap);
@@ -380,10 +380,10 @@ static void changed(bool unmap, void (*change)(void))
 	if (first.fd < 0) {
 		other = dax_new("other", 2 * window, DAX_HOLE);
 		take_window(&other, false);
-		dax_finish_read(&r);
+		dax_land(&r);
 		take_window(&other, true);
 	} else {
-		dax_finish_read(&r);
+		dax_land(&r);
 		dax_must(pread(first.fd, buf, RANGE, RANGE) == RANGE, "pread");
 		dax_expect_zero(buf, RANGE, "bytes wrong in the range");
 	}
@@ -394,14 +394,14 @@ static void changed(bool unmap, void (*change)(void))
 static void copied(bool unmap)
 {
 	off_t from = 0, to = RANGE + LANDING;
-	struct dax_read r;
+	struct dax_flight r;
 	int fd;
 
 	start(&r, DAX_AIO, unmap);
 	fd = dax_open("source", LEN, DAX_WRITTEN);
 	dax_must(copy_file_range(fd, &from, first.fd, &to, LEN, 0) == (ssize_t)LEN,
 		 "copy_file_range");
-	dax_finish_read(&r);
+	dax_land(&r);
 	dax_expect_file(first.fd, RANGE + LANDING, LEN, 0, opt.seed, "the copy");
 	expect_no_stray();
 }
@@ -426,7 +426,7 @@ static bool can_load(const volatile unsigned char *p)
 /* The host cuts the file. Nobody waits, but the range stays until it is idle. */
 static void host_cuts(bool unmap)
 {
-	struct dax_read r;
+	struct dax_flight r;
 	char order[64];
 	struct stat st;
 
@@ -439,7 +439,7 @@ static void host_cuts(bool unmap)
 		dax_fail("the size is %ld, not the host's", (long)st.st_size);
 	if (!unmap && can_load(first.p + RANGE + LANDING))
 		dax_fail("what the host cut off is mapped");
-	dax_still_reading(&r, "before the window went");
+	dax_still_flying(&r, "before the window went");
 	finish_beside(&r);
 	dax_expect_file(first.fd, 0, RANGE, 0, opt.seed, "what is left");
 }
@@ -463,14 +463,14 @@ static void find_mount(struct mntent *at)
 static void unmounted(void)
 {
 	struct mntent at;
-	struct dax_read r;
+	struct dax_flight r;
 
 	start(&r, DAX_AIO, true);
 	close(first.fd);
 	find_mount(&at);
 	dax_must(!umount2(at.mnt_dir, 0), "umount");
 	dax_must(!mount(at.mnt_fsname, at.mnt_dir, "virtiofs", 0, "dax=always"), "mount");
-	dax_finish_read(&r);
+	dax_land(&r);
 	first.fd = open(first.path, O_RDWR);
 	dax_must(first.fd >= 0, "open after the mount");
 	expect_landed();
