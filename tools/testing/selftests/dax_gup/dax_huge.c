@@ -212,6 +212,7 @@ static void there_and_back(void)
 {
 	int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, round;
 	struct dax_map m = dax_new_huge("back", 2, DATA);
+	size_t present, huge = 0;
 
 	for (round = 0; round < 5; round++) {
 		size_t at = (1 + round * 97) * PAGE;
@@ -230,7 +231,11 @@ static void there_and_back(void)
 		dax_expect_zero(m.p, m.len, "new blocks");
 		dax_fill(m.p, m.len, 0, DATA);
 		dax_expect_file(m.fd, 0, m.len, 0, DATA, "file");
+		huge += dax_huge(m.p, m.len, &present) / HUGE;
 	}
+	dax_note("%zu 2M leaves after %d rounds of new blocks for two", huge, round);
+	if (!huge)
+		dax_fail("no 2M leaf after the first ones were split");
 }
 
 /* Other blocks of the entry are busy too: it is broken as a whole. */
@@ -454,6 +459,8 @@ static void race_all(void)
 	dax_note("reads %lu changes %lu huge %lu", reads, changes, huge_seen);
 	if (!reads || !changes)
 		dax_fail("a thread never got to work: give it more seconds (-n)");
+	if (!huge_seen)
+		dax_fail("no 2M leaf was ever seen: it raced for 4K leaves only");
 }
 
 static const struct dax_test tests[] = {
