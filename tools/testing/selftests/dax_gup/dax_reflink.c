@@ -83,6 +83,7 @@ static void held(void)
 {
 	struct iovec iov;
 	char buf[8 * KB];
+	struct stat st;
 	int pipefd[2];
 	pid_t pid;
 
@@ -97,9 +98,15 @@ static void held(void)
 		dax_must(!ioctl(b.fd, FICLONE, a.fd), "FICLONE");
 		_exit(0);
 	}
+	dax_wait_asleep(pid, "clone");
+	if (waitpid(pid, NULL, WNOHANG) == pid)
+		dax_fail("the blocks were shared while their pages were held");
+	if (fstat(b.fd, &st) || st.st_blocks)
+		dax_fail("the clone has blocks already");
 	dax_must(read(pipefd[0], buf, sizeof(buf)) == sizeof(buf), "read");
 	dax_expect(buf, sizeof(buf), 0, opt.seed, "what the pipe held");
 	dax_reap(pid, "clone");
+	dax_expect(b.p, LEN, 0, opt.seed, "clone");
 	dax_fill(a.p, LEN, 0, opt.seed + 1);
 	dax_expect(b.p, LEN, 0, opt.seed, "clone");
 }
