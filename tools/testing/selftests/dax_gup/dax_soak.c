@@ -7,6 +7,7 @@
  * time; DAX_SOAK_CYCLE: a command that unmounts and mounts the file system;
  * DAX_SOAK_WITHOUT: an operation that is left out; DAX_SOAK_LOG: see dax_soak_kept.c.
  */
+#include <linux/falloc.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -15,7 +16,13 @@
 #include "dax_swap.h"
 
 #define ROOM	(64 * MB)	/* for files that may be 96M: most of it has a new owner soon */
+/*
+ * So often an operation may be chosen and not work once: the hardest, EXT4_IOC_SWAP_BOOT, which
+ * is left to one worker of four, works one time in six.
+ */
+#define ENOUGH	100
 
+bool said_no;
 struct board *board;
 unsigned int me;
 struct file files[FILES];
@@ -133,12 +140,16 @@ static void work(unsigned int worker)
 		poll_dma();
 		if (!(ops[c->op].kinds & OF_NONE))
 			unpromise(&files[c->file]);
+		said_no = false;
 		done = !is_left_out(c->op) && ops[c->op].run(&files[c->file], c);
 		c->result = done;
 		if (promises && !(c->bits >> 20 & 3))
 			promise(&files[c->file]);
+		count(&board->chosen[c->op], 1);
 		if (done)
 			count(&board->done[c->op], 1);
+		if (done && !said_no)
+			count(&board->worked[c->op], 1);
 	}
 	end_dma();
 	for (i = 0; i < OWN; i++)
@@ -233,6 +244,50 @@ static void tell(void)
 		 board->present ? board->huge * 100 / board->present : 0);
 }
 
+#define SWAP_LEN	(4 * PAGE)
+
+static int swap_file(const char *name, uint64_t seed)
+{
+	unsigned char *buf = dax_anon(SWAP_LEN);
+	int fd = dax_open(name, 0, DAX_HOLE);
+
+	dax_fill(buf, SWAP_LEN, 0, seed);
+	dax_must(pwrite(fd, buf, SWAP_LEN, 0) == (ssize_t)SWAP_LEN && !fsync(fd), "pwrite");
+	return fd;
+}
+
+/* Where nothing else is in the way: does the file system know what @name does at all? */
+static bool is_known(const char *name)
+{
+	int a = swap_file("a", opt.seed), b = swap_file("b", opt.seed), result = 0;
+	struct exchange range = { .file1 = a, .length = SWAP_LEN };
+
+	if (!strncmp(name, "clone", 5) || !strcmp(name, "dedupe"))
+		result = ioctl(b, FICLONE, a);
+	else if (!strcmp(name, "exchange"))
+		result = ioctl(b, EXCHANGE_RANGE, &range);
+	else if (!strcmp(name, "unshare"))
+		result = fallocate(a, FALLOC_FL_UNSHARE_RANGE, 0, SWAP_LEN);
+	close(a);
+	close(b);
+	return !result || (errno != EOPNOTSUPP && errno != ENOTTY);
+}
+
+/* A soak that never does what it is there for shows nothing. */
+static void expect_all_worked(void)
+{
+	char path[256];
+	unsigned int i;
+
+	dax_path(path, sizeof(path), "ballast");
+	dax_must(!unlink(path), "unlink");
+	for (i = 0; i < nr_ops; i++)
+		if (board->chosen[i] >= ENOUGH && !board->worked[i] && !is_left_out(i) &&
+		    is_known(ops[i].name))
+			dax_fail("%s was chosen %lu times, and never worked", ops[i].name,
+				 board->chosen[i]);
+}
+
 static void soak(void)
 {
 	unsigned int rounds = 2 + opt.seconds / 60, i;
@@ -252,6 +307,7 @@ static void soak(void)
 	dax_must(board->in && board->out, "no DMA ever worked");
 	if (!board->huge)
 		dax_fail("no 2M leaf was ever seen");
+	expect_all_worked();
 	if (board->restarts)
 		dax_fail("FIDEDUPERANGE: %lu times a status of -ERESTARTSYS", board->restarts);
 }
@@ -303,18 +359,6 @@ static void checker(void)
 		if (f->kind != OF_ALL && !wrong_bytes(f, 7, &both, unit, &word))
 			dax_fail("file %#x: data in place of zeroes is not seen", f->id);
 	}
-}
-
-#define SWAP_LEN	(4 * PAGE)
-
-static int swap_file(const char *name, uint64_t seed)
-{
-	unsigned char *buf = dax_anon(SWAP_LEN);
-	int fd = dax_open(name, 0, DAX_HOLE);
-
-	dax_fill(buf, SWAP_LEN, 0, seed);
-	dax_must(pwrite(fd, buf, SWAP_LEN, 0) == (ssize_t)SWAP_LEN && !fsync(fd), "pwrite");
-	return fd;
 }
 
 static void expect_swapped(int a, int b, unsigned int swapped, const char *what)

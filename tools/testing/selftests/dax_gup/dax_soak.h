@@ -14,6 +14,10 @@
 
 #include "dax_stamp.h"
 
+#ifndef FALLOC_FL_UNSHARE_RANGE
+#define FALLOC_FL_UNSHARE_RANGE	0x40
+#endif
+
 #define FILE_MAX	(8 * MB)
 #define UNITS		(FILE_MAX / UNIT)
 #define PAGE_UNITS	(PAGE / UNIT)
@@ -60,11 +64,14 @@ struct board {
 	bool over;
 	uint32_t gen[WORKERS];
 	unsigned int nr[WORKERS];
-	unsigned long done[MAX_OPS];
+	unsigned long chosen[MAX_OPS], done[MAX_OPS], worked[MAX_OPS];
 	unsigned long checked, present, huge, in, out, cut_short, restarts;
 	struct choice log[WORKERS][LOG];
 	struct model model[WORKERS][OWN], donor, boot;
 };
+
+/* By the operation that runs: the kernel said no, to all or a part of it. */
+extern bool said_no;
 
 extern struct board *board;
 extern unsigned int me;

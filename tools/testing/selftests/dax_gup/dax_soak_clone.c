@@ -114,10 +114,12 @@ bool do_dedupe(struct file *f, const struct choice *c)
 		return false;
 	} else if (errno == ERESTARTSYS) {	/* fails the soak when it ends */
 		count(&board->restarts, 1);
-	} else if (errno != EILSEQ || (!differs && data)) {
+	} else {
+		said_no = true;
 		/* A hole is not the same as zeroes. */
-		dax_must(errno == ENOSPC, "dedupe of file %#x with %#x at %zu len %zu", f->id,
-			 from->id, at, len);
+		if (errno != EILSEQ || (!differs && data))
+			dax_must(errno == ENOSPC, "dedupe of file %#x with %#x at %zu len %zu",
+				 f->id, from->id, at, len);
 	}
 	return true;
 }

@@ -8,10 +8,6 @@
 
 #include "dax_soak.h"
 
-#ifndef FALLOC_FL_UNSHARE_RANGE
-#define FALLOC_FL_UNSHARE_RANGE	0x40
-#endif
-
 static sigjmp_buf no_page;
 static unsigned char buf[256 * KB];
 
@@ -137,6 +133,7 @@ static bool do_pwrite(struct file *f, const struct choice *c)
 		n = pwrite(f->fd, buf, part, at + done);
 		if (n < 0) {
 			dax_must(errno == ENOSPC, "pwrite to file %#x", f->id);
+			said_no = true;
 			break;
 		}
 		if (n % UNIT)
@@ -181,6 +178,7 @@ void expect_error(struct file *f, const char *what)
 	int err = errno;
 	struct stat st;
 
+	said_no = true;
 	fstat(f->fd, &st);
 	errno = err;
 	dax_must(err == ENOSPC || (f->kind == OF_ALL && (err == EBUSY || err == EINVAL)),
@@ -230,6 +228,7 @@ static void allocate(struct file *f, int mode, size_t at, size_t len)
 
 	if (change(f, mode, at, len))
 		return;
+	said_no = true;
 	dax_must(errno == ENOSPC || (errno == EBUSY && f->kind == OF_ALL),
 		 "fallocate of file %#x", f->id);
 	if (f->kind == OF_ALL)
@@ -325,6 +324,7 @@ static bool own_blocks(struct file *f, const struct choice *c)
 	if (!fallocate(f->fd, FALLOC_FL_UNSHARE_RANGE, at, len))
 		return true;
 	dax_must(errno == ENOSPC || errno == EOPNOTSUPP, "unshare of file %#x", f->id);
+	said_no = true;
 	return errno == ENOSPC;
 }
 
