@@ -7,7 +7,7 @@ DAX_PROGS := dax_direct dax_process_vm dax_splice dax_futex dax_hold dax_race \
 	     dax_char dax_infoblock dax_media dax_teardown dax_enable \
 	     dax_fail_nth dax_p2p dax_poison dax_clear \
 	     dax_walk dax_hmm dax_ptdump dax_numa dax_lru_gen dax_track dax_frames dax_promise dax_tlb dax_pin dax_pin_clone \
-	     dax_pin_life dax_pin_mount dax_vfio dax_mixed
+	     dax_pin_life dax_pin_mount dax_umount dax_vfio dax_mixed
 
 # This one has a guest in machine code.
 DAX_PROGS += $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),dax_kvm)
