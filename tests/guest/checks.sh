@@ -95,6 +95,11 @@ exchange_range() {
 	[ $((old)) -eq "$new" ] || xfs_db -x -c 'sb 0' -c "write -d features_incompat $new" "$2" 2>&1
 }
 
+# mount_exchange DEVICE FOLDER MODE: an xfs that is mounted is again, with that, and dax=MODE
+mount_exchange() {
+	umount "$2" && exchange_range on "$1" && mount -t xfs -o "dax=$3" "$1" "$2"
+}
+
 # fsck_clean FS DEVICE: nothing to repair, by the file system's own program
 fsck_clean() {
 	case $1 in

@@ -82,6 +82,37 @@ static int swap(struct dax_map *m)
 	return done(fd, dax_swapext(m->fd, fd, m->len));
 }
 
+static int result_of_exchange(int fd, int result)
+{
+	int err = errno;
+
+	if (result)
+		dax_expect_file(fd, 0, lseek(fd, 0, SEEK_END), 0, opt.seed + 9,
+				"refused, but the other file");
+	errno = err;
+	return done(fd, result);
+}
+
+static int exchange(struct dax_map *m)
+{
+	int fd = other_file("other", m->len, opt.seed + 9);
+	struct exchange arg = { .file1 = fd, .length = m->len };
+
+	return result_of_exchange(fd, ioctl(m->fd, EXCHANGE_RANGE, &arg));
+}
+
+/* Only the entry that is pinned, and the other way round. */
+static int exchange_part(struct dax_map *m)
+{
+	size_t unit = m->len / 3;
+	int fd = other_file("other", m->len, opt.seed + 9);
+	struct exchange arg = {
+		.file1 = m->fd, .offset1 = unit, .offset2 = unit, .length = unit,
+	};
+
+	return result_of_exchange(fd, ioctl(fd, EXCHANGE_RANGE, &arg));
+}
+
 static void clone_from_4k(void) { dax_refuses(PAGE, clone_from); }
 static void clone_from_2m(void) { dax_refuses(HUGE, clone_from); }
 static void clone_to_4k(void) { dax_refuses(PAGE, clone_to); }
@@ -103,6 +134,24 @@ static void swapped(void)
 		dax_skip("XFS_IOC_SWAPEXT of DAX files: %s", strerrorname_np(errno));
 	dax_refuses(PAGE, swap);
 }
+
+static void exchanged(size_t unit, int (*op)(struct dax_map *m))
+{
+	struct dax_map m = dax_three("free", unit);
+
+	dax_unpin(dax_pin(m.p, PAGE));		/* or the kernel cannot do it at all */
+	if (op(&m)) {
+		dax_must(errno == EOPNOTSUPP || errno == ENOTTY, "XFS_IOC_EXCHANGE_RANGE");
+		dax_skip("this xfs was made without exchange-range");
+	}
+	dax_expect(m.p + unit, unit, unit, opt.seed + 9, "exchanged");
+	dax_refuses(unit, op);
+}
+
+static void exchanged_4k(void) { exchanged(PAGE, exchange); }
+static void exchanged_2m(void) { exchanged(HUGE, exchange); }
+static void exchanged_part_4k(void) { exchanged(PAGE, exchange_part); }
+static void exchanged_part_2m(void) { exchanged(HUGE, exchange_part); }
 
 /* What is not pinned can be cloned, to and from. */
 static void outside(size_t unit)
@@ -211,6 +260,10 @@ static const struct dax_test tests[] = {
 	{ "longterm: FIDEDUPERANGE to pinned blocks is refused, 4K", dedupe_to_4k },
 	{ "longterm: FIDEDUPERANGE to pinned blocks is refused, 2M", dedupe_to_2m },
 	{ "longterm: XFS_IOC_SWAPEXT of pinned blocks is refused", swapped },
+	{ "longterm: XFS_IOC_EXCHANGE_RANGE with pinned blocks is refused, 4K", exchanged_4k },
+	{ "longterm: XFS_IOC_EXCHANGE_RANGE with pinned blocks is refused, 2M", exchanged_2m },
+	{ "longterm: XFS_IOC_EXCHANGE_RANGE of a pinned entry is refused, 4K", exchanged_part_4k },
+	{ "longterm: XFS_IOC_EXCHANGE_RANGE of a pinned entry is refused, 2M", exchanged_part_2m },
 	{ "longterm: clones beside a pinned entry work, 4K", outside_4k },
 	{ "longterm: clones beside a pinned entry work, 2M", outside_2m },
 	{ "longterm: a pin for writing unshares", write_pin },
