@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs the programs on the DAX file system at DAX_DIR, with the block devices
 # DAX_DRIVE and, for DMA that takes its time, DAX_SLOW_DRIVE. Their contents are
-# lost. DAX_ARGS goes to every program (see any program's usage).
+# lost. DAX_ARGS goes to every program (see any program's usage; with -t those that have
+# no such test fail). Not here: what unmounts the file system (dax_umount, dax_pin_mount).
 set -eu
 
 KSFT_SKIP=4
