@@ -1,7 +1,9 @@
 # Turns the KTAP of a suite into one line a test, with tabs between:
 #	PASS|FAIL|SKIP  suite  program  test  remark
 # Set: suite, kernel. Input: KTAP, "## PROGRAM" before each program's, and
-# "## exit N" at the end: how guest/run, or what else made the lines, ended.
+# "## exit N" at the end: how guest/run, or what else made the lines, ended. A host
+# test (suite is host) has no guest to end; one that fails says so by a result, or
+# its status is one. Its lines "# | TEXT" are a table, and handed on: NOTE ... TEXT.
 #
 # The word before the colon of a test's name says what it needs of the kernel;
 # where the kernel does not have that, the test must fail, for that reason.
@@ -9,6 +11,7 @@
 function give(verdict, test, remark) {
 	printf "%s\t%s\t%s\t%s\t%s\n", verdict, suite, program, test, remark
 	fflush()
+	failed += verdict == "FAIL"
 }
 
 # The reason a test must fail with on this kernel, or "" if it must pass.
@@ -52,6 +55,16 @@ function end_program() {
 
 { sub(/\r$/, "") }
 
+/^## exit / && suite == "host" {
+	test_of = program
+	end_program()
+	program = test_of
+	if ($3 != 0 && !failed)
+		give("FAIL", "ends well", "exit status " $3 ": see " log_file)
+	program = ""
+	next
+}
+
 /^## exit / {
 	end_program()
 	program = "guest"
@@ -73,6 +86,8 @@ function end_program() {
 }
 
 program == "" { next }
+
+suite == "host" && /^# \| / { give("NOTE", substr($0, 5), ""); next }
 
 /^1\.\.0 # SKIP/ {
 	planned = 0

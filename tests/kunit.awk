@@ -1,9 +1,16 @@
 # Turns what KUnit printed into the kernel's log at boot into one line a test, as
-# tests/ktap.awk does. Set: suite. Input: the console's log.
+# tests/ktap.awk does. Set: suite, and want: the KUnit suites that must be there, with
+# spaces between. Input: the console's log.
 
 function give(verdict, test, remark) {
 	printf "%s\t%s\t%s\t%s\t%s\n", verdict, suite, "kunit", test, remark
-	seen++
+}
+
+# A suite ends: as many tests as KUnit planned?
+function end_group() {
+	if (group != "" && seen != planned)
+		give("FAIL", group ": all tests run", seen " of " planned " gave a result")
+	group = ""
 }
 
 {
@@ -11,7 +18,20 @@ function give(verdict, test, remark) {
 	sub(/^(<[0-9]+>)?\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? /, "")
 }
 
-/^    # Subtest: / { group = $3 }
+/^1\.\.[0-9]+$/ { suites = substr($1, 4) + 0 }
+
+/^    # Subtest: / {
+	end_group()
+	group = $3
+	ran[group] = 1
+	groups++
+	seen = 0
+	planned = "an unknown number"
+}
+
+/^    1\.\.[0-9]+$/ { planned = substr($1, 4) + 0 }
+
+/^(not )?ok [0-9]+ / { end_group() }
 
 # Deeper lines are the parameters of one test.
 /^    (not )?ok [0-9]+ / {
@@ -19,6 +39,7 @@ function give(verdict, test, remark) {
 	good = $1 == "ok"
 	name = good ? $3 : $4
 	give(skip ? "SKIP" : good ? "PASS" : "FAIL", group ": " name, good ? "" : why)
+	seen++
 	why = ""
 	next
 }
@@ -26,6 +47,11 @@ function give(verdict, test, remark) {
 /^ +# / { why = $0; sub(/^ +# /, "", why) }
 
 END {
-	if (!seen)
-		give("FAIL", "results in the kernel's log", "none: is CONFIG_KUNIT on, and a test in the series?")
+	end_group()
+	n = split(want, name_of, " ")
+	for (i = 1; i <= n; i++)
+		if (!(name_of[i] in ran))
+			give("FAIL", name_of[i] ": all tests run", "none: is its CONFIG_*_KUNIT_TEST on, and CONFIG_KUNIT?")
+	if (groups != suites)
+		give("FAIL", "all suites run", groups + 0 " of " suites + 0 " that KUnit planned")
 }
