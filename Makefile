@@ -18,10 +18,10 @@ test: packages ## the whole test suite; the last line counts
 soak: packages ## the long forms of the loops, and stock beside the series
 	@scripts/run-tests soak
 
-bench: three ## what memory costs by kernel, in instructions: out/bench.csv, out/bench.svg (PEER=bzImage: one more)
+bench: three ## what memory costs by kernel, in instructions: out/bench.csv, out/bench.svg (PEER=bzImage: one more; RUNS=2: twice)
 	@tests/bench series stock base $(PEER)
 
-compare: three ## the table of make run for base, stock and series
+compare: three ## the table of make run for base, stock and series (FILE_SYSTEMS=xfs: on these alone)
 	@tests/compare
 
 shell: build ## a shell in the guest, on the series' kernel
@@ -47,7 +47,7 @@ each: packages ## build the kernel after every step
 tree: packages ## build/tree: a kernel work tree with one commit a step
 	@scripts/tree
 
-refresh: ## write the commits of build/tree (or TREE=) back into patches/ and the overlay
+refresh: packages ## write the commits of build/tree (or TREE=) back into patches/ and the overlay
 	@scripts/refresh
 
 series: packages ## out/series/*.patch: the steps as mail, for git am, with a cover letter; and all that as a tarball
@@ -60,7 +60,7 @@ drift: packages ## does the series apply to another source? KSRC=<folder or tarb
 deb: packages ## Debian packages of the series' kernel in out/deb: this machine's or Debian's configuration, or CONFIG=<file>
 	@scripts/deb
 
-check: ## the quick gates
+check: packages ## the quick gates
 	@scripts/check
 
 check-full: packages ## all gates: W=1, sparse, coccinelle, other architectures, arm64 in QEMU, every step (GATES="NAME...": some)

@@ -33,7 +33,7 @@ kmake() {
 
 failed() {
 	if grep -q 'No space left on device' "$log"; then
-		die "the disk under $BUILD is full: make room, or set BUILD= to a bigger disk, and run it again: it goes on"
+		die "the disk under $BUILD is full: make room, or make build/ a symbolic link to a bigger disk, and run it again: it goes on"
 	fi
 	grep -m 8 -E '(error|Error|undefined reference|\*\*\*)' "$log" >&2 || tail -n 8 "$log" >&2
 	blame "building $name failed; the whole log: $log"

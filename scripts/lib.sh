@@ -67,11 +67,11 @@ free_mib() { df -Pk "$BUILD" | awk 'NR == 2 { print int($4 / 1024) }'; }
 room() {
 	mkdir -p "$BUILD"
 	[ "$(free_mib)" -ge "$1" ] ||
-		die "$BUILD has $(free_mib) MiB free, $2 needs about $1 MiB: make room, or set BUILD= to a bigger disk"
+		die "$BUILD has $(free_mib) MiB free, $2 needs about $1 MiB: make room, or make build/ a symbolic link to a bigger disk"
 }
 
 # blame TEXT: dies of a full disk if it is full, else with TEXT.
 blame() {
-	[ "$(free_mib)" -ge 50 ] || die "the disk under $BUILD is full: make room, or set BUILD= to a bigger disk, and run it again"
+	[ "$(free_mib)" -ge 50 ] || die "the disk under $BUILD is full: make room, or make build/ a symbolic link to a bigger disk, and run it again"
 	die "$1"
 }

@@ -79,33 +79,11 @@ idle() {
 	[ "$busy" -eq 0 ] || { cat /sys/kernel/debug/dev_pagemap; return 1; }
 }
 
-# The same where the kernel may not say.
+# The same on any kernel: stock and base, and no other, may not say (tests/run-suite tells
+# which one this is).
 idle_after() {
-	[ ! -r /sys/kernel/debug/dev_pagemap ] || idle
-}
-
-# exchange_range on|off DEVICE: an xfs can exchange ranges of files, or not: mkfs.xfs and
-# xfs_repair before 6.10 do not know that.
-exchange_range() {
-	old=$(xfs_db -r -c 'sb 0' -c 'p features_incompat' "$2" 2>/dev/null | sed 's/.*= //')
-	case $1 in
-	on) new=$((old | 64)) ;;
-	off) new=$((old & ~64)) ;;
-	esac
-	[ $((old)) -eq "$new" ] || xfs_db -x -c 'sb 0' -c "write -d features_incompat $new" "$2" 2>&1
-}
-
-# mount_exchange DEVICE FOLDER MODE: an xfs that is mounted is again, with that, and dax=MODE
-mount_exchange() {
-	umount "$2" && exchange_range on "$1" && mount -t xfs -o "dax=$3" "$1" "$2"
-}
-
-# fsck_clean FS DEVICE: nothing to repair, by the file system's own program
-fsck_clean() {
-	case $1 in
-	ext4) e2fsck -fn "$2" ;;
-	xfs) exchange_range off "$2" && xfs_repair -n "$2" ;;
-	esac
+	! grep -qE ' dax_gup\.kernel=(stock|base)( |$)' /proc/cmdline || [ -r /sys/kernel/debug/dev_pagemap ] || return 0
+	idle
 }
 
 umount_checks() {
@@ -158,22 +136,4 @@ raw_checks() {
 	[ "$fs" = xfs ] || return 0
 	plan 1 raw
 	check 'pageless: xfs with reflink does not mount with DAX' no_reflink_dax
-}
-
-# The device of tests/virtiofs. Its window is memory that the kernel was told to leave
-# alone (tests/machines).
-virtiofs_load() {
-	insmod /root/virtiofs_loop.ko base=$((4 << 30)) size=$((32 << 20))
-}
-
-# virtiofs_mount DIR [FS]
-virtiofs_mount() {
-	mkdir -p "$1" && mount -t "${2:-virtiofs}" -o dax=always loop "$1"
-}
-
-# device_dax ALIGN: all of memmap='s region is $device, of leaves of 4K, 2M or 1G
-device_dax() {
-	ndctl create-namespace -f -e namespace0.0 -m devdax -M mem -a "$1" >/tmp/created || return
-	device=/dev/$(sed -n 's/.*"chardev":"\([^"]*\)".*/\1/p' /tmp/created)
-	await 10 [ -c "$device" ] || { echo "error: no $device"; return 1; }
 }

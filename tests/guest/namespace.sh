@@ -12,7 +12,7 @@ create() {
 
 # What a test that failed has left behind goes.
 clear() {
-	! grep -q " $mnt " /proc/mounts || umount $mnt
+	! grep -q " $mnt " /proc/mounts || umount "$mnt"
 	dmsetup remove_all >/dev/null 2>&1 || :
 	ndctl destroy-namespace -f -r "$region" all >/dev/null 2>&1 || :
 }
