@@ -6,7 +6,13 @@
 # its status is one. Its lines "# | TEXT" are a table, and handed on: NOTE ... TEXT.
 #
 # The word before the colon of a test's name says what it needs of the kernel;
-# where the kernel does not have that, the test must fail, for that reason.
+# where the kernel does not have that, the test must fail, for that reason (must_fail).
+# The words of the programs are in tools/testing/selftests/dax_gup/dax_test.h. Those
+# of scripts alone, beside them:
+#	pool:		refuse a memmap that does not fit, and lose nothing
+#	infoblock:	refuse an info block with a line that says why
+#	media:		refuse an info block that cannot be read, and name the remedy
+#	cost: size: parity:	of host tests: no kernel must fail them
 
 function give(verdict, test, remark) {
 	printf "%s\t%s\t%s\t%s\t%s\n", verdict, suite, program, test, remark
