@@ -353,7 +353,7 @@ static void wp_device_all(void)
 
 static const struct dax_test device_tests[] = {
 	{ "dax: userfaultfd, WP_ASYNC: stores to a device", wp_device },
-	{ "dax: userfaultfd, WP_ASYNC: stores to a device behind UFFDIO_WRITEPROTECT", wp_device_all },
+	{ "dax: userfaultfd, WP_ASYNC: UFFDIO_WRITEPROTECT of a device", wp_device_all },
 };
 
 static const struct dax_test tests[] = {

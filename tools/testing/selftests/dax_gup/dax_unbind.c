@@ -187,7 +187,7 @@ static void make_disk(char *disk, size_t size)
 	snprintf(disk, size, "/dev/loop%d", nr);
 	file = memfd_create("disk", 0);
 	dax_must(file >= 0 && !ftruncate(file, MB), "memfd");
-	loop = open(disk, O_RDONLY);	/* who has it open for writing keeps it from being mounted */
+	loop = open(disk, O_RDONLY);	/* open for writing it could not be mounted */
 	dax_must(loop >= 0 && !ioctl(loop, LOOP_SET_FD, file), "%s", disk);
 	dax_must(!ioctl(loop, LOOP_SET_STATUS64, &(struct loop_info64){
 		.lo_flags = LO_FLAGS_AUTOCLEAR }), "LOOP_SET_STATUS64");
