@@ -63,7 +63,7 @@ deb: packages ## Debian packages of the series' kernel in out/deb: this machine'
 check: packages ## the quick gates
 	@scripts/check
 
-check-full: packages ## all gates: W=1, sparse, coccinelle, other architectures, arm64 in QEMU, every step (GATES="NAME...": some)
+check-full: packages ## all gates: W=1, sparse, coccinelle, docs, other architectures, arm64 in QEMU, every step (GATES="NAME...": some)
 	@scripts/check-full $(GATES)
 
 clean: ## remove build/ and out/
