@@ -41,8 +41,8 @@ three: build
 	@scripts/build base
 	@scripts/build stock
 
-each: packages ## build the kernel after every step
-	@scripts/build-each
+each: packages ## build the kernel after every step, and run its suite (STEPS="NN...": of some)
+	@scripts/build-each $(STEPS)
 
 tree: packages ## build/tree: a kernel work tree with one commit a step
 	@scripts/tree
