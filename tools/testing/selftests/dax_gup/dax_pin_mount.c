@@ -12,7 +12,7 @@
  * Many more than the objects that a processor's half-filled slabs may count too much: what
  * one round in two leaves behind is seen.
  */
-#define ROUNDS	(opt.seconds < 40 ? 200 : opt.seconds < 200 ? 5 * opt.seconds : 1000)
+#define ROUNDS	(opt.seconds < 20 ? 100 : opt.seconds < 200 ? 5 * opt.seconds : 1000)
 #define SLACK	(64 + (long)ROUNDS / 10)
 
 static struct dax_mount fs;
